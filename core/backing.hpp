@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What pages depend on: the requested range in /proc/iomem and the page maps over it. They belong
+ * to core, never to a provider's device: a page may be pinned long after the provider has gone, and
+ * memunmap_pages() does not wait for page counts, it frees the struct pages under the holder.
+ *
+ * Wraps include/linux/ioport.h and include/linux/memremap.h.
+ */
+#pragma once
+
+#include "core/extent.hpp"
+#include "core/lock.hpp"
+
+namespace unidax {
+
+/* A busy range in the kernel's resource tree, with the name that /proc/iomem prints. */
+class RequestedRange : NoCopy {
+public:
+	/**
+	 * request() - claim [@start, @start + @size) bytes.
+	 * @format: printf format for the name, followed by its number @id.
+	 * Context: process context, may sleep. Errors: -EBUSY, -ENOMEM.
+	 */
+	[[nodiscard]] static Result<RequestedRange> request(u64 start, u64 size, const char *format,
+							    int id);
+
+	RequestedRange(RequestedRange &&other)
+		: name_(exchange(other.name_, nullptr)),
+		  resource_(exchange(other.resource_, nullptr))
+	{}
+	~RequestedRange();
+
+	/** get() - the busy resource; children may be requested under it. */
+	[[nodiscard]] resource &get() const { return *resource_; }
+
+private:
+	RequestedRange(const char *name, resource *resource) : name_(name), resource_(resource) {}
+
+	const char *name_;
+	resource *resource_;
+};
+
+/*
+ * Struct pages over a span of physical memory, as a vector of page maps, one per chunk: an aligned
+ * multiple of the memory block and of the compound size, so that a chunk without instances can one
+ * day lose its page map alone.
+ *
+ * Pages are compound where the alignment allows: one head per alignment unit, and every reference
+ * to a page of the unit counts on its head. A head counts 1 when idle: a mapping takes no
+ * reference, get_user_pages() does.
+ *
+ * INVARIANT: every chunk up to mapped_ is mapped by memremap_pages(); no page of it has a user when
+ * this is destroyed.
+ */
+class Backing : NoCopy {
+public:
+	/**
+	 * make() - claim the range and make struct pages over it.
+	 * @start: first physical address, bytes; @size: bytes; both multiples of @align and
+	 * memremap_compat_align()
+	 * @align: PAGE_SIZE, PMD_SIZE or PUD_SIZE, bytes: the size of a compound page
+	 * @node: NUMA node to take the struct pages from, or NUMA_NO_NODE
+	 * @id: the region's, for the name in /proc/iomem
+	 * Context: process context, sleeps. Errors: -EBUSY (claimed by somebody), -ENOMEM, what
+	 * memremap_pages() returns.
+	 */
+	[[nodiscard]] static Result<Box<Backing>> make(u64 start, u64 size, u64 align, int node,
+						       int id);
+	Backing(RequestedRange range, u64 align);
+	~Backing();
+
+	[[nodiscard]] resource &range() const { return range_.get(); }
+
+	/**
+	 * zero() - clear the bytes of @extent, which nobody maps.
+	 * Context: process context, sleeps; killable. Errors: -EINTR.
+	 */
+	[[nodiscard]] Result<> zero(const Extent &extent) const;
+
+	/**
+	 * key_pages() - set mapping and index on every head of @extent, before any page table holds
+	 * one of its pages. They are the key of shared futexes and what dirtying an unpinned page
+	 * goes through; faults then write no struct page.
+	 * @mapping: of the instance's inode, which lives until unkey_pages()
+	 */
+	void key_pages(const Extent &extent, address_space &mapping) const;
+
+	/** unkey_pages() - undo key_pages(); the pages are idle. */
+	void unkey_pages(const Extent &extent) const;
+
+	/**
+	 * first_busy() - the first page at or after @from in @extent whose head is in use, or the
+	 * extent's end. Costs one look at each head. Once nothing maps the extent, a page that was
+	 * found idle stays idle but for get_user_pages_fast() backing out.
+	 */
+	[[nodiscard]] Pfn first_busy(const Extent &extent, Pfn from) const;
+
+private:
+	/* One page map. Its address is known to the kernel while it is mapped. */
+	struct Chunk {
+		dev_pagemap map;
+	};
+
+	[[nodiscard]] Result<> map_chunks(int node);
+	template <class Visit> void for_each_head(const Extent &extent, Visit visit) const;
+
+	const RequestedRange range_;
+	/* Pages that share one head. */
+	const Pages compound_;
+	Array<Chunk> chunks_;
+	size_t mapped_ = 0;
+};
+
+} // namespace unidax

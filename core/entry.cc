@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The module's entry and exit: the table of units. Called from the C entry in core/module.c.
+ */
+#include "core/module.h"
+#include "core/unit.hpp"
+
+namespace unidax {
+namespace {
+
+/*
+ * fs first: regions and instances hold inodes. quarantine holds regions; cdev's instances hold
+ * extents of regions.
+ */
+constexpr const Unit *units[] = {&fs::unit, &region::unit, &quarantine::unit, &cdev::unit};
+
+void stop_from(size_t started)
+{
+	while (started--)
+		units[started]->stop();
+}
+
+} // namespace
+} // namespace unidax
+
+extern "C" int unidax_start()
+{
+	using namespace unidax;
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+		const Result<> result = units[i]->start();
+
+		if (!result.ok()) {
+			pr_err("%s: cannot start: error %d\n", units[i]->name,
+			       result.errno_value());
+			stop_from(i);
+			return result.errno_value();
+		}
+	}
+	return 0;
+}
+
+extern "C" void unidax_stop()
+{
+	using namespace unidax;
+
+	stop_from(ARRAY_SIZE(units));
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Locks as types, with clang's thread-safety annotations (g++ ignores them): a member says by which
+ * lock it is guarded, and a guard object takes and drops the lock.
+ *
+ * The lock order of the whole module, outermost first:
+ *
+ *   mmap_lock or VMA lock (the kernel's; never taken by us)
+ *     core: Registration::lock_       which instances a region has
+ *       cdev: Instance::change_lock_  one size or alignment change of an instance at a time
+ *         region: Region::lock_       which part of a region is given out
+ *           core: Revocable           the fault lock: shared by faults, exclusive for shrink and
+ * revoke i_mmap_rwsem, page-table lock (the kernel's) core: Quarantine::lock_           leaf
+ *
+ * Faults arrive with mmap_lock held and take the fault lock shared; nobody who holds it exclusively
+ * touches user memory or mmap_lock. device_del() and kobject_del() wait for running attribute
+ * functions and are therefore called under no lock that one of those takes.
+ */
+#pragma once
+
+#include "core/utility.hpp"
+
+#ifdef __clang__
+#define UNIDAX_THREAD_ANNOTATION(x) __attribute__((x))
+#else
+#define UNIDAX_THREAD_ANNOTATION(x)
+#endif
+
+#define CAPABILITY(name) UNIDAX_THREAD_ANNOTATION(capability(name))
+#define SCOPED_CAPABILITY UNIDAX_THREAD_ANNOTATION(scoped_lockable)
+#define GUARDED_BY(lock) UNIDAX_THREAD_ANNOTATION(guarded_by(lock))
+#define REQUIRES(...) UNIDAX_THREAD_ANNOTATION(requires_capability(__VA_ARGS__))
+#define EXCLUDES(...) UNIDAX_THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
+#define ACQUIRE(...) UNIDAX_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
+#define ACQUIRE_SHARED(...) UNIDAX_THREAD_ANNOTATION(acquire_shared_capability(__VA_ARGS__))
+#define RELEASE(...) UNIDAX_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
+#define NO_THREAD_SAFETY_ANALYSIS UNIDAX_THREAD_ANNOTATION(no_thread_safety_analysis)
+
+namespace unidax {
+
+/* include/linux/mutex.h. The key is passed in: mutex_init() hides a static one, which must not sit
+ * in a template. */
+class CAPABILITY("mutex") Mutex : NoCopy {
+public:
+	Mutex(const char *name, lock_class_key &key) { __mutex_init(&mutex_, name, &key); }
+	~Mutex() { mutex_destroy(&mutex_); }
+
+	void lock() ACQUIRE() { mutex_lock(&mutex_); }
+	void unlock() RELEASE() { mutex_unlock(&mutex_); }
+
+private:
+	struct mutex mutex_;
+};
+
+class SCOPED_CAPABILITY MutexGuard : NoCopy {
+public:
+	explicit MutexGuard(Mutex &mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+	~MutexGuard() RELEASE() { mutex_.unlock(); }
+
+private:
+	Mutex &mutex_;
+};
+
+} // namespace unidax

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The provider interface: how a module that has found byte-addressable memory hands it to unidax
+ * and takes it away again. This is all that a provider may see of unidax.
+ */
+#ifndef UNIDAX_CORE_PROVIDER_H
+#define UNIDAX_CORE_PROVIDER_H
+
+#ifdef __cplusplus
+#include "core/kernel.hpp"
+#else
+#include <linux/types.h>
+#endif
+
+struct device;
+struct unidax_region;
+
+/* The memory keeps its bytes over power loss: data is kept when it changes hands inside the region.
+ */
+#define UNIDAX_REGION_PERSISTENT (1u << 0)
+
+/**
+ * struct unidax_region_desc - a span of memory that a provider offers
+ * @parent: device that the region's sysfs directory and its instances appear under
+ * @id: the R of daxR.I; from memregion_alloc(), or what the kernel gave the memory already
+ * @start: first physical address, bytes
+ * @size: length in bytes
+ * @align: smallest unit that is handed out and mapped, bytes: PAGE_SIZE, PMD_SIZE or PUD_SIZE.
+ *@start and @size are multiples of it and of memremap_compat_align().
+ * @target_node: NUMA node that the memory would be if it were onlined, or NUMA_NO_NODE
+ * @flags: UNIDAX_REGION_*
+ */
+struct unidax_region_desc {
+	struct device *parent;
+	int id;
+	u64 start;
+	u64 size;
+	u64 align;
+	int target_node;
+	unsigned int flags;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * unidax_register_region() - make a region and its first instance, which covers all of it
+ * @desc: read during the call only
+ *
+ * Context: process context, may sleep; takes time in proportion to the size (page map; a volatile
+ * region is zeroed). Return: the region, or ERR_PTR: -EINVAL  alignment, size or address is not
+ * usable (the log says which) -EBUSY   somebody else uses (part of) the range, among them a region
+ * of ours that is still pinned -EEXIST  the id is in use -ENOMEM, and what memremap_pages() and
+ * device_add() return Nothing is left behind on failure.
+ */
+struct unidax_region *unidax_register_region(const struct unidax_region_desc *desc);
+
+/**
+ * unidax_unregister_region() - take a region away, with users or not
+ * @region: from unidax_register_region(); invalid afterwards
+ *
+ * Every instance is revoked and unmapped: its users get -ENXIO and SIGBUS. Nothing of the provider
+ * is referenced when this returns. If pages are still pinned (by a pipe, by DMA), core keeps page
+ * map and range until they are released.
+ *
+ * Context: process context, sleeps; the caller holds no lock that an attribute function of @parent
+ * takes.
+ */
+void unidax_unregister_region(struct unidax_region *region);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
