@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A region's life: made from what a provider says, counted by a kref, removed into freedom or
+ * quarantine. What of it is handed out is region/space.cc, its sysfs directory region/sysfs.cc.
+ */
+#include "region/region.hpp"
+#include "core/compat.hpp"
+#include "core/unit.hpp"
+
+namespace unidax::region {
+namespace {
+
+lock_class_key lock_key;
+
+Result<> check_spec(const Spec &spec)
+{
+	const u64 align = larger<u64>(spec.align, memremap_compat_align());
+
+	if (spec.align != PAGE_SIZE && spec.align != PMD_SIZE && spec.align != PUD_SIZE) {
+		pr_err("dax_region%d: alignment %#llx is no page size\n", spec.id, spec.align);
+		return Error(-EINVAL);
+	}
+	if (!compat::can_map(spec.align)) {
+		pr_err("dax_region%d: this machine cannot map pages of %#llx bytes\n", spec.id,
+		       spec.align);
+		return Error(-EINVAL);
+	}
+	if (!spec.size || spec.start + spec.size - 1 < spec.start) {
+		pr_err("dax_region%d: %#llx bytes at %#llx are no range\n", spec.id, spec.size,
+		       spec.start);
+		return Error(-EINVAL);
+	}
+	if (!is_aligned(spec.start | spec.size, align)) {
+		pr_err("dax_region%d: %#llx bytes at %#llx are not aligned to %#llx\n", spec.id,
+		       spec.size, spec.start, align);
+		return Error(-EINVAL);
+	}
+	return {};
+}
+
+} // namespace
+
+Slot<Outstanding> outstanding;
+
+Region::Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> place)
+	: spec_(spec), backing_(move(backing)), place_(move(place)),
+	  lock_("unidax_region", lock_key)
+{
+	kref_init(&refs_);
+	INIT_LIST_HEAD(&given_back_);
+}
+
+Region::~Region()
+{
+	WARN_ON(busy());
+}
+
+void Region::put()
+{
+	kref_put(&refs_, [](struct kref *refs) {
+		/* SAFETY: refs_ only ever lives in a Region, and Region::make() took it out of a
+		 * Box. */
+		Box<Region>::adopt(container_of(refs, Region, refs_)) = {};
+		outstanding->done();
+	});
+}
+
+Result<RegisteredRegion> Region::make(const Spec &spec, device &parent)
+{
+	TRY(check_spec(spec));
+
+	Box<quarantine::Place> place = TRY(Box<quarantine::Place>::make());
+	Box<Backing> backing =
+		TRY(Backing::make(spec.start, spec.size, spec.align, spec.numa_node, spec.id));
+	Box<Region> made = TRY(Box<Region>::make(spec, move(backing), move(place)));
+
+	outstanding->add();
+
+	Ref<Region> region = Ref<Region>::adopt(*made.release());
+
+	region->directory_ = TRY(DirectoryHandle::make(*region, parent));
+	return RegisteredRegion(move(region));
+}
+
+void Region::remove(Ref<Region> region)
+{
+	region->directory_ = {};
+	if (region->busy()) {
+		pr_notice("dax_region%d: pages are pinned; the range stays claimed until they are "
+			  "released\n",
+			  region->spec_.id);
+
+		Box<quarantine::Place> place = move(region->place_);
+
+		quarantine::take(move(region), move(place));
+	}
+}
+
+/* The internal interface. */
+
+Result<RegisteredRegion> make(const Spec &spec, device &parent)
+{
+	return Region::make(spec, parent);
+}
+
+void remove(Ref<Region> region)
+{
+	Region::remove(move(region));
+}
+
+const Spec &spec(const Region &region)
+{
+	return region.spec();
+}
+
+Result<Lease> lease(Region &region, Ref<inode> inode, const char *name, u64 size, u64 align)
+{
+	return region.lease(move(inode), name, size, align);
+}
+
+bool busy(Region &region)
+{
+	return region.busy();
+}
+
+namespace {
+
+Result<> start()
+{
+	outstanding.emplace();
+	return {};
+}
+
+void stop()
+{
+	outstanding->drain("regions and their directories");
+	outstanding.destroy();
+}
+
+} // namespace
+
+const Unit unit = {.name = "region", .start = start, .stop = stop};
+
+} // namespace unidax::region
+
+void unidax::RefTraits<unidax::region::Region>::get(region::Region &region)
+{
+	region.get();
+}
+
+void unidax::RefTraits<unidax::region::Region>::put(region::Region &region)
+{
+	region.put();
+}
