@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a process does with /dev/daxR.I: open it, map it. Refusals are mainline's; see
+ * Documentation/compatibility.rst.
+ */
+#include "cdev/instance.hpp"
+#include "core/compat.hpp"
+
+namespace unidax::cdev {
+namespace {
+
+Instance &instance_of(file &file)
+{
+	/* SAFETY: open() put it there; the file's count on the cdev keeps it. */
+	return *static_cast<Instance *>(file.private_data);
+}
+
+/*
+ * Only the file's mapping is redirected to the daxfs inode: that is all that mmap, faults,
+ * unmap_mapping_range(), mlock and rmap look at. The device node's own inode stays as it is, since
+ * it may outlive the instance.
+ */
+int open(inode *node, file *file)
+{
+	Instance &instance = Instance::of(*node->i_cdev);
+
+	if (!instance.live().try_access())
+		return -ENXIO;
+	/* f_mapping pins nothing; release() drops this count. */
+	file->f_mapping = Ref<inode>::share(instance.inode()).release().i_mapping;
+	file->f_wb_err = filemap_sample_wb_err(file->f_mapping);
+	file->f_sb_err = file_sample_sb_err(file);
+	file->private_data = &instance;
+	return 0;
+}
+
+int release(inode *, file *file)
+{
+	Ref<inode> dropped = Ref<inode>::adopt(instance_of(*file).inode());
+
+	return 0;
+}
+
+int mmap(file *file, vm_area_struct *vma)
+{
+	Instance &instance = instance_of(*file);
+	const auto live = instance.live().try_access();
+
+	if (!live)
+		return -ENXIO;
+	/* A private mapping would have to copy, into memory that is not the device's. */
+	if (!(vma->vm_flags & VM_MAYSHARE)) {
+		dev_info_ratelimited(&instance.device(), "%s: refused a private mapping\n",
+				     kernel::current_task()->comm);
+		return -EINVAL;
+	}
+	if (!is_aligned(vma->vm_start | vma->vm_end | Pgoff{vma->vm_pgoff}.bytes(), live->align)) {
+		dev_info_ratelimited(&instance.device(),
+				     "%s: refused a mapping that is not aligned to %#llx\n",
+				     kernel::current_task()->comm, live->align);
+		return -EINVAL;
+	}
+	vma->vm_ops = &vm_ops;
+	vma->vm_private_data = &instance;
+	compat::add_vm_flags(*vma, VM_HUGEPAGE);
+	return 0;
+}
+
+unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long length,
+				unsigned long pgoff, unsigned long flags)
+{
+	u64 align;
+
+	{
+		const auto live = instance_of(*file).live().try_access();
+
+		if (!live)
+			return -ENXIO;
+		align = live->align;
+	}
+	if ((flags & MAP_FIXED) || align == PAGE_SIZE || (address && is_aligned(address, align)))
+		return compat::find_area(file, address, length, pgoff, flags);
+
+	const unsigned long padded = length + align - PAGE_SIZE;
+
+	if (padded < length)
+		return -ENOMEM;
+
+	const unsigned long found = compat::find_area(file, 0, padded, pgoff, flags);
+
+	return IS_ERR_VALUE(found) ? found : align_up(found, align);
+}
+
+} // namespace
+
+constinit const file_operations file_ops = {
+	.owner = THIS_MODULE,
+	.llseek = noop_llseek,
+	.mmap = mmap,
+	.mmap_supported_flags = MAP_SYNC,
+	.open = open,
+	.release = release,
+	.get_unmapped_area = get_unmapped_area,
+};
+
+} // namespace unidax::cdev
