@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Provider `hmem`: memory that firmware set aside for a special purpose (EFI_MEMORY_SP: HBM, CXL)
+ * or that the command line did (memmap=SIZE%START-1+0xefffffff). The kernel makes a platform device
+ * hmem.N for each such range; this driver binds them and offers each as a region with the number N.
+ *
+ * Wraps include/linux/platform_device.h and include/linux/memregion.h.
+ */
+#include "core/provider.hpp"
+#include "providers/hmem/hmem.h"
+
+using namespace unidax;
+
+namespace {
+
+Result<unidax_region *> register_region(platform_device &platform)
+{
+	const resource *const range = platform_get_resource(&platform, IORESOURCE_MEM, 0);
+	const auto *const info = static_cast<const memregion_info *>(platform.dev.platform_data);
+
+	if (!range)
+		return Error(-ENXIO);
+
+	const unidax_region_desc desc = {
+		.parent = &platform.dev,
+		/* The kernel took it from memregion_alloc() and keeps it. */
+		.id = platform.id,
+		.start = range->start,
+		.size = resource_size(range),
+		.align = PMD_SIZE,
+		.target_node = info ? info->target_node : NUMA_NO_NODE,
+		.flags = 0,
+	};
+
+	return check_pointer(unidax_register_region(&desc));
+}
+
+int probe(platform_device *platform)
+{
+	Result<unidax_region *> region = register_region(*platform);
+
+	if (!region.ok()) {
+		dev_err(&platform->dev, "cannot make a region: error %d\n", region.errno_value());
+		return region.errno_value();
+	}
+	platform_set_drvdata(platform, region.take());
+	return 0;
+}
+
+int remove(platform_device *platform)
+{
+	unidax_unregister_region(static_cast<unidax_region *>(platform_get_drvdata(platform)));
+	return 0;
+}
+
+/* What the kernel calls its devices, whatever this driver is called. */
+constexpr const char device_name[] = "hmem";
+
+constinit const platform_device_id ids[] = {{.name = "hmem"}, {}};
+
+constinit platform_driver driver = {
+	.probe = probe,
+	.remove = remove,
+	.driver = {.name = "unidax_hmem"},
+	.id_table = ids,
+};
+
+/* A device that another driver holds is left alone, but the administrator should hear why nothing
+ * appeared. */
+int report_foreign(device *candidate, void *)
+{
+	const platform_device &platform = *to_platform_device(candidate);
+
+	if (strcmp(platform.name, device_name))
+		return 0;
+	device_lock(candidate);
+	if (!candidate->driver)
+		dev_warn(candidate, "not bound; the kernel log says why\n");
+	else if (candidate->driver != &driver.driver)
+		dev_warn(candidate,
+			 "in use by driver %s; unbind it there first, or blacklist that driver\n",
+			 candidate->driver->name);
+	device_unlock(candidate);
+	return 0;
+}
+
+} // namespace
+
+extern "C" int unidax_hmem_start()
+{
+	const int rc = platform_driver_register(&driver);
+
+	if (rc < 0)
+		return rc;
+	bus_for_each_dev(&platform_bus_type, nullptr, nullptr, report_foreign);
+	return 0;
+}
+
+extern "C" void unidax_hmem_stop()
+{
+	platform_driver_unregister(&driver);
+}
