@@ -3,9 +3,15 @@
  * The fault path: from an address to a page table entry that points at the media. Everything
  * happens under the fault lock's shared side, from the look at the instance until the entry is in
  * the page table; nothing writes a struct page.
+ *
+ * There is one table of operations for each alignment, and a mapping gets the one of its instance.
+ * So the size of a fault is known when this is compiled, and what a mapping was made for cannot be
+ * confused with what its instance has become since: a mapping that was on its way while the
+ * alignment changed gets SIGBUS.
  */
 #include "cdev/instance.hpp"
 #include "core/compat.hpp"
+#include "core/params.h"
 
 namespace unidax::cdev {
 namespace {
@@ -16,92 +22,106 @@ Instance &instance_of(const vm_area_struct &vma)
 	return *static_cast<Instance *>(vma.vm_private_data);
 }
 
-/* Map the @Size bytes around the fault, the instance's alignment, if they lie inside mapping and
- * instance. */
-template <u64 Size> vm_fault_t map_page(vm_fault &vmf, const Live &live)
+/* Where a test build widens the gap between the look at the extents and the entry. */
+void test_delay()
 {
-	const vm_area_struct &vma = *vmf.vma;
-	const unsigned long start = align_down(vmf.address, Size);
-
-	if (start < vma.vm_start || vma.vm_end - start < Size)
-		return VM_FAULT_SIGBUS;
-
-	const Pgoff pgoff{linear_page_index(vmf.vma, start)};
-	const Extent *const extent = live.lease.extents().find(pgoff);
-
-	if (!extent || extent->end() - pgoff < Pages::from_bytes(Size))
-		return VM_FAULT_SIGBUS;
-
-	const Pfn pfn = extent->pfn + (pgoff - extent->pgoff);
-
-	/* A mapping that was moved to where addresses and media are not aligned alike. */
-	if (!is_aligned(pfn.bytes(), Size))
-		return VM_FAULT_SIGBUS;
-	return compat::insert_entry<Size>(vmf, pfn);
+#ifdef UNIDAX_TEST_FAULT_DELAY
+	if (unidax_test_fault_delay_us)
+		fsleep(unidax_test_fault_delay_us);
+#endif
 }
 
-/* Smaller than the alignment is an error, larger falls back to it. */
-template <u64 Size> vm_fault_t fault_of_size(vm_fault &vmf)
-{
-	const auto live = instance_of(*vmf.vma).live().try_access();
+/* The operations of a mapping of an instance that is aligned to @Size bytes. */
+template <u64 Size> struct MappingOps {
+	static vm_fault_t map_page(vm_fault &vmf)
+	{
+		const vm_area_struct &vma = *vmf.vma;
+		const auto live = instance_of(vma).live().try_access();
 
-	if (!live || Size < live->align)
-		return VM_FAULT_SIGBUS;
-	if (Size > live->align)
-		return VM_FAULT_FALLBACK;
-	return map_page<Size>(vmf, *live);
-}
+		if (!live || live->align != Size)
+			return VM_FAULT_SIGBUS;
 
-vm_fault_t fault(vm_fault *vmf)
-{
-	return fault_of_size<PAGE_SIZE>(*vmf);
-}
+		const unsigned long start = align_down(vmf.address, Size);
 
-vm_fault_t huge_fault(vm_fault *vmf, page_entry_size size)
-{
-	switch (compat::fault_size(size)) {
-	case PMD_SIZE:
-		return fault_of_size<PMD_SIZE>(*vmf);
-	case PUD_SIZE:
-		if (compat::can_map(PUD_SIZE))
-			return fault_of_size<PUD_SIZE>(*vmf);
-		break;
+		if (start < vma.vm_start || vma.vm_end - start < Size)
+			return VM_FAULT_SIGBUS;
+
+		const Pgoff pgoff{linear_page_index(vmf.vma, start)};
+		const Extent *const extent = live->lease.extents().find(pgoff);
+
+		if (!extent || extent->end() - pgoff < Pages::from_bytes(Size))
+			return VM_FAULT_SIGBUS;
+
+		const Pfn pfn = extent->pfn + (pgoff - extent->pgoff);
+
+		/* Where addresses and media are not aligned alike. */
+		if (!is_aligned(pfn.bytes(), Size))
+			return VM_FAULT_SIGBUS;
+		test_delay();
+		return compat::insert_entry<Size>(vmf, pfn);
 	}
-	return VM_FAULT_FALLBACK;
-}
 
-/* A removed instance maps nothing: any address will do for what is left of its mappings. */
-u64 alignment_of(const vm_area_struct &vma)
+	static vm_fault_t fault(vm_fault *vmf)
+	{
+		if constexpr (Size == PAGE_SIZE)
+			return map_page(*vmf);
+		else
+			return VM_FAULT_SIGBUS;
+	}
+
+	/* Larger than the alignment falls back to it, smaller is an error. */
+	static vm_fault_t huge_fault(vm_fault *vmf, page_entry_size size)
+	{
+		if (compat::fault_size(size) > Size)
+			return VM_FAULT_FALLBACK;
+		if (compat::fault_size(size) < Size)
+			return VM_FAULT_SIGBUS;
+		return map_page(*vmf);
+	}
+
+	static int may_split(vm_area_struct *, unsigned long address)
+	{
+		return is_aligned(address, Size) ? 0 : -EINVAL;
+	}
+
+	/* may_split is not asked about the target of a move. */
+	static int mremap(vm_area_struct *vma)
+	{
+		return is_aligned(vma->vm_start, Size) ? 0 : -EINVAL;
+	}
+
+	static unsigned long pagesize(vm_area_struct *) { return Size; }
+};
+
+template <u64 Size> constexpr vm_operations_struct make_ops()
 {
-	const auto live = instance_of(vma).live().try_access();
+	using Ops = MappingOps<Size>;
 
-	return live ? live->align : PAGE_SIZE;
+	return {
+		.may_split = Ops::may_split,
+		.mremap = Ops::mremap,
+		.fault = Ops::fault,
+		.huge_fault = Ops::huge_fault,
+		.pagesize = Ops::pagesize,
+	};
 }
 
-int may_split(vm_area_struct *vma, unsigned long address)
-{
-	return is_aligned(address, alignment_of(*vma)) ? 0 : -EINVAL;
-}
-
-/* may_split is not asked about the target of a move. */
-int mremap(vm_area_struct *vma)
-{
-	return is_aligned(vma->vm_start, alignment_of(*vma)) ? 0 : -EINVAL;
-}
-
-unsigned long pagesize(vm_area_struct *vma)
-{
-	return alignment_of(*vma);
-}
+constinit const vm_operations_struct page_ops = make_ops<PAGE_SIZE>();
+constinit const vm_operations_struct pmd_ops = make_ops<PMD_SIZE>();
+constinit const vm_operations_struct pud_ops = make_ops<PUD_SIZE>();
 
 } // namespace
 
-constinit const vm_operations_struct vm_ops = {
-	.may_split = may_split,
-	.mremap = mremap,
-	.fault = fault,
-	.huge_fault = huge_fault,
-	.pagesize = pagesize,
-};
+const vm_operations_struct *vm_ops_for(u64 align)
+{
+	switch (align) {
+	case PMD_SIZE:
+		return &pmd_ops;
+	case PUD_SIZE:
+		return &pud_ops;
+	default:
+		return &page_ops;
+	}
+}
 
 } // namespace unidax::cdev

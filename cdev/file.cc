@@ -4,7 +4,9 @@
  * Documentation/compatibility.rst.
  */
 #include "cdev/instance.hpp"
+#include "cdev/ioctl.h"
 #include "core/compat.hpp"
+#include "core/params.h"
 
 namespace unidax::cdev {
 namespace {
@@ -60,7 +62,7 @@ int mmap(file *file, vm_area_struct *vma)
 				     kernel::current_task()->comm, live->align);
 		return -EINVAL;
 	}
-	vma->vm_ops = &vm_ops;
+	vma->vm_ops = vm_ops_for(live->align);
 	vma->vm_private_data = &instance;
 	compat::add_vm_flags(*vma, VM_HUGEPAGE);
 	return 0;
@@ -91,11 +93,43 @@ unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long
 	return IS_ERR_VALUE(found) ? found : align_up(found, align);
 }
 
+/* What an ioctl may do here. Errors: -ENXIO. */
+Result<> fill(unidax_info &info, Instance &instance)
+{
+	const auto live = instance.live().try_access();
+
+	if (!live)
+		return Error(-ENXIO);
+
+	const ExtentMap &extents = live->lease.extents();
+
+	info.bytes = extents.size().bytes();
+	info.align = live->align;
+	info.granule = instance.granule(live->align);
+	info.extents = extents.count();
+	info.target_node = instance.region_spec().target_node;
+	return {};
+}
+
 } // namespace
+
+extern "C" int unidax_file_info(struct file *file, struct unidax_info *info)
+{
+	return fill(*info, instance_of(*file)).errno_value();
+}
+
+extern "C" int unidax_file_resize(struct file *file, u64 bytes, unsigned int timeout_ms)
+{
+	return instance_of(*file)
+		.resize(bytes, timeout_ms ? timeout_ms : unidax_resize_timeout_ms)
+		.errno_value();
+}
 
 constinit const file_operations file_ops = {
 	.owner = THIS_MODULE,
 	.llseek = noop_llseek,
+	.unlocked_ioctl = unidax_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = mmap,
 	.mmap_supported_flags = MAP_SYNC,
 	.open = open,

@@ -1,36 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An instance's life, and the unit's: device numbers, class, one struct device and one cdev for
- * each instance.
+ * An instance's life: one struct device and one cdev, made, put into service, taken out of it.
  *
  * A file that is open pins the cdev, which pins the device, which is the instance; so the object
  * outlives every descriptor and mapping, while what it gave access to goes at its removal.
  */
 #include "cdev/instance.hpp"
-#include "core/compat.hpp"
-#include "core/module.h"
-#include "core/unit.hpp"
+#include "cdev/unit.hpp"
 
 namespace unidax::cdev {
 namespace {
 
 lock_class_key fault_lock_key;
-lock_class_key class_key;
+lock_class_key change_lock_key;
 
 } // namespace
 
-Slot<State> state;
-
-Result<DeviceClass> DeviceClass::make()
-{
-	class_ *const made = TRY(check_pointer(compat::make_class("dax", class_key)));
-
-	return DeviceClass(made);
-}
-
 Instance::Instance(Id minor, Ref<struct inode> inode, const region::Spec &spec)
-	: minor_(move(minor)), inode_(move(inode)),
-	  target_node_(spec.target_node), device_{}, cdev_{}
+	: spec_(spec), minor_(move(minor)), inode_(move(inode)),
+	  change_lock_("unidax_change_lock", change_lock_key), device_{}, cdev_{}
 {}
 
 Ref<Instance> Instance::attach(Box<Instance> instance, struct device &parent)
@@ -68,9 +56,15 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 
 	TRY(check(dev_set_name(&instance->device_, "dax%d.%u", spec.id, id)));
 
-	region::Lease lease = TRY(region::lease(*region, instance->inode_.share(),
-						dev_name(&instance->device_), size, spec.align));
+	region::Lease lease =
+		TRY(region::lease(*region, instance->inode_.share(), dev_name(&instance->device_)));
 
+	if (size) {
+		region::Extension extension =
+			TRY(region::extend(*lease.get(), size, spec.align, instance->removal_));
+
+		extension.commit();
+	}
 	instance->live_.publish(
 		{.region = move(region), .lease = move(lease), .align = spec.align});
 
@@ -81,7 +75,16 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 		instance->withdraw();
 		return added.error();
 	}
-	return RegisteredInstance(move(instance));
+
+	RegisteredInstance registered(move(instance));
+
+	/* A change may have come first, since the attributes are there. */
+	TRY(registered->begin_change());
+
+	MutexGuard change(registered->change_lock_, MutexGuard::adopt);
+
+	TRY(registered->mappings_.grow_to(*registered, registered->leased().extents.count()));
+	return registered;
 }
 
 void Instance::withdraw()
@@ -96,13 +99,20 @@ void Instance::withdraw()
 
 void Instance::remove()
 {
+	removal_.cancel();
+	{
+		/* The change that was under way ends; none begins. */
+		MutexGuard change(change_lock_);
+
+		mappings_.shrink_to(0);
+	}
 	cdev_device_del(&cdev_, &device_);
 	withdraw();
 }
 
 /* The internal interface. */
 
-Result<RegisteredInstance> make(Ref<region::Region> region, device &parent, unsigned int id,
+Result<RegisteredInstance> make(Ref<region::Region> region, struct device &parent, unsigned int id,
 				u64 size)
 {
 	return Instance::make(move(region), parent, id, size);
@@ -113,27 +123,22 @@ void remove(Ref<Instance> instance)
 	instance->remove();
 }
 
-namespace {
-
-Result<> start()
+Result<> retire(Instance &instance)
 {
-	constexpr int fewest = 256, most = 1 << MINORBITS;
-	DeviceNumbers numbers =
-		TRY(DeviceNumbers::make(smaller(larger(unidax_nr_dax, fewest), most)));
-	DeviceClass device_class = TRY(DeviceClass::make());
-
-	state.emplace(move(numbers), move(device_class));
-	return {};
+	return instance.retire();
 }
 
-void stop()
+const char *name(const Instance &instance)
 {
-	state.destroy();
+	return dev_name(&instance.device());
 }
 
-} // namespace
+u64 size(Instance &instance)
+{
+	const auto live = instance.live().try_access();
 
-const Unit unit = {.name = "cdev", .start = start, .stop = stop};
+	return live ? live->lease.extents().size().bytes() : 0;
+}
 
 } // namespace unidax::cdev
 

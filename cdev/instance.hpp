@@ -5,10 +5,11 @@
  */
 #pragma once
 
-#include "core/ids.hpp"
+#include "cdev/mappings.hpp"
 #include "core/interface.hpp"
-#include "core/outstanding.hpp"
+#include "core/lock.hpp"
 #include "core/revocable.hpp"
+#include "core/ids.hpp"
 
 namespace unidax::cdev {
 
@@ -25,7 +26,8 @@ struct Live {
 /*
  * INVARIANT: device_ is initialised from attach() on, and from then on only its count frees the
  * object. cdev_ is added once and never initialised again. The minor is free for another instance
- * only after the last file of this one is closed.
+ * only after the last file of this one is closed. Extents and alignment change only under
+ * change_lock_, and not after removal_ is cancelled.
  */
 class Instance : NoCopy {
 public:
@@ -34,6 +36,32 @@ public:
 	make(Ref<region::Region> region, struct device &parent, unsigned int id, u64 size);
 	/** remove() - see cdev::remove(). */
 	void remove();
+	/** retire() - see cdev::retire(). */
+	[[nodiscard]] Result<> retire();
+
+	/**
+	 * resize() - grow or shrink to @size bytes, while in use.
+	 * @timeout_ms: how long a shrink waits for pages that are in use
+	 *
+	 * Until it has succeeded nobody sees anything but the old size. Afterwards a uevent and a
+	 * poll event tell. Context: process context, no lock held; sleeps, killable. Errors:
+	 * -EINVAL (granule), -ENOSPC, -EBUSY (in use at the time limit), -ENXIO (removed), -EINTR,
+	 * -ENOMEM.
+	 */
+	[[nodiscard]] Result<> resize(u64 size, unsigned int timeout_ms);
+	/**
+	 * append() - grow by the range [@start, @start + @size) of physical addresses.
+	 * Context: as resize(). Errors: -ENXIO (not aligned, removed), -ENOMEM (not free, no
+	 * memory), -EINTR.
+	 */
+	[[nodiscard]] Result<> append(u64 start, u64 size);
+	/**
+	 * set_align() - change the alignment to @align bytes.
+	 * Context: as resize().
+	 * Errors: -EINVAL (no page size, or the extents do not have it), -EBUSY (mapped), -ENXIO
+	 * (removed), -EINTR.
+	 */
+	[[nodiscard]] Result<> set_align(u64 align);
 
 	Instance(Id minor, Ref<inode> inode, const region::Spec &spec);
 
@@ -54,7 +82,10 @@ public:
 	/** inode() - the daxfs inode; as long as the instance. */
 	[[nodiscard]] struct inode &inode() const { return *inode_; }
 	[[nodiscard]] struct device &device() { return device_; }
-	[[nodiscard]] int target_node() const { return target_node_; }
+	[[nodiscard]] const struct device &device() const { return device_; }
+	[[nodiscard]] const region::Spec &region_spec() const { return spec_; }
+	/** granule() - bytes that sizes are multiples of, for an alignment of @align. */
+	[[nodiscard]] u64 granule(u64 align) const { return larger(align, spec_.align); }
 
 private:
 	/** attach() - from here on the object is counted by its device. */
@@ -62,75 +93,37 @@ private:
 	/** withdraw() - revoke, unmap and give everything back. */
 	void withdraw();
 
+	/** begin_change() - take change_lock_ for one change. Errors: -EINTR, -ENXIO (being
+	 * removed). */
+	[[nodiscard]] Result<> begin_change();
+	/** leased() - the extents, for whoever is changing them. */
+	[[nodiscard]] region::Leased &leased() REQUIRES(change_lock_);
+	[[nodiscard]] Result<> grow(region::Extension extension) REQUIRES(change_lock_);
+	[[nodiscard]] Result<> shrink(u64 size, unsigned int timeout_ms) REQUIRES(change_lock_);
+	/** drain() - wait until no page of @cut is in use. Errors: -EBUSY at @deadline (jiffies),
+	 * -EINTR, -ENXIO. */
+	[[nodiscard]] Result<> drain(const region::Cut &cut, unsigned long deadline)
+		REQUIRES(change_lock_);
+	/** notify() - tell user space that the size was @before bytes and is another now. */
+	void notify(u64 before) REQUIRES(change_lock_);
+
+	const region::Spec spec_;
 	const Id minor_;
 	const Ref<struct inode> inode_;
-	const int target_node_;
 	Revocable<Live> live_;
+	/* One change of extents or alignment at a time. */
+	Mutex change_lock_;
+	/* Cancelled when the instance goes; stops a change that is under way. */
+	Cancellation removal_;
+	Mappings mappings_ GUARDED_BY(change_lock_);
 	struct device device_;
 	struct ::cdev cdev_;
 };
 
 /* What the files of this folder show each other. */
 extern const file_operations file_ops;
-extern const vm_operations_struct vm_ops;
 extern const attribute_group *attribute_groups[];
-
-/* A range of device numbers. Wraps include/linux/fs.h, alloc_chrdev_region(). */
-class DeviceNumbers {
-public:
-	/** make() - @count minors under a new major. Context: process context. Errors: -ENOMEM,
-	 * -EBUSY. */
-	[[nodiscard]] static Result<DeviceNumbers> make(unsigned int count)
-	{
-		dev_t first;
-
-		TRY(check(alloc_chrdev_region(&first, 0, count, "dax")));
-		return DeviceNumbers(first, count);
-	}
-
-	DeviceNumbers(DeviceNumbers &&other)
-		: first_(other.first_), count_(exchange(other.count_, 0u))
-	{}
-	~DeviceNumbers()
-	{
-		if (count_)
-			unregister_chrdev_region(first_, count_);
-	}
-
-	[[nodiscard]] unsigned int count() const { return count_; }
-	[[nodiscard]] dev_t at(unsigned int minor) const { return first_ + minor; }
-
-private:
-	DeviceNumbers(dev_t first, unsigned int count) : first_(first), count_(count) {}
-
-	dev_t first_;
-	unsigned int count_;
-};
-
-/* The class `dax`. Wraps include/linux/device/class.h. */
-class DeviceClass : public Unique<class_ *, class_destroy> {
-public:
-	/** make() - create it. Context: process context. Errors: -ENOMEM, -EEXIST. */
-	[[nodiscard]] static Result<DeviceClass> make();
-
-private:
-	using Unique::Unique;
-};
-
-/* The state of the unit. Its end waits for every instance to be released, since those use the rest.
- */
-struct State {
-	State(DeviceNumbers numbers, DeviceClass device_class)
-		: numbers(move(numbers)), device_class(move(device_class))
-	{}
-	~State() { outstanding.drain("dax devices"); }
-
-	DeviceNumbers numbers;
-	DeviceClass device_class;
-	Ids minors;
-	Outstanding outstanding;
-};
-
-extern Slot<State> state;
+/** vm_ops_for() - the operations of a mapping of an instance that is aligned to @align bytes. */
+[[nodiscard]] const vm_operations_struct *vm_ops_for(u64 align);
 
 } // namespace unidax::cdev

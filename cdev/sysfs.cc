@@ -4,18 +4,41 @@
  * Documentation/ABI/testing/sysfs-bus-dax.
  */
 #include "cdev/instance.hpp"
+#include "core/params.h"
 
 namespace unidax::cdev {
 namespace {
 
-/* A read-only attribute that prints with @show(instance, buffer). */
+/* An attribute that prints with @show(instance, buffer). */
 template <ssize_t (*show)(Instance &, char *)>
-constexpr device_attribute read_only(const char *name, umode_t mode)
+constexpr device_attribute readable(const char *name, umode_t mode)
 {
 	return {.attr = {.name = name, .mode = mode},
 		.show = [](device *device, device_attribute *, char *buffer) -> ssize_t {
 			return show(Instance::of(*device), buffer);
 		}};
+}
+
+/* An attribute whose text is taken by @store(instance, text). */
+template <Result<> (*store)(Instance &, const char *)>
+constexpr device_attribute writable(const char *name, umode_t mode)
+{
+	return {.attr = {.name = name, .mode = mode},
+		.store = [](device *device, device_attribute *, const char *text,
+			    size_t length) -> ssize_t {
+			const Result<> result = store(Instance::of(*device), text);
+
+			return result.ok() ? length : result.errno_value();
+		}};
+}
+
+template <ssize_t (*show)(Instance &, char *), Result<> (*store)(Instance &, const char *)>
+constexpr device_attribute both(const char *name, umode_t mode)
+{
+	device_attribute attribute = readable<show>(name, mode);
+
+	attribute.store = writable<store>(name, mode).store;
+	return attribute;
 }
 
 ssize_t size_show(Instance &instance, char *buffer)
@@ -25,6 +48,14 @@ ssize_t size_show(Instance &instance, char *buffer)
 	return live ? sysfs_emit(buffer, "%llu\n", live->lease.extents().size().bytes()) : -ENXIO;
 }
 
+Result<> size_store(Instance &instance, const char *text)
+{
+	u64 size;
+
+	TRY(check(kstrtoull(text, 0, &size)));
+	return instance.resize(size, unidax_resize_timeout_ms);
+}
+
 ssize_t align_show(Instance &instance, char *buffer)
 {
 	const auto live = instance.live().try_access();
@@ -32,7 +63,35 @@ ssize_t align_show(Instance &instance, char *buffer)
 	return live ? sysfs_emit(buffer, "%llu\n", live->align) : -ENXIO;
 }
 
-/* The first physical address, or 0 when the instance has no memory. */
+Result<> align_store(Instance &instance, const char *text)
+{
+	u64 align;
+
+	/* Mainline's errno for what is no number. */
+	if (kstrtoull(text, 0, &align) < 0)
+		return Error(-ENXIO);
+	return instance.set_align(align);
+}
+
+/* START-END, physical addresses in hex, the end included: memory to add at the instance's end. */
+Result<> mapping_store(Instance &instance, const char *text)
+{
+	const char *const dash = strchr(text, '-');
+	char first[20];
+	u64 start, last;
+
+	if (!dash || dash - text >= sizeof(first))
+		return Error(-EINVAL);
+	memcpy(first, text, dash - text);
+	first[dash - text] = '\0';
+	TRY(check(kstrtoull(first, 16, &start)));
+	TRY(check(kstrtoull(dash + 1, 16, &last)));
+	if (last < start)
+		return Error(-EINVAL);
+	return instance.append(start, last - start + 1);
+}
+
+/* The first physical address; the region's when the instance has no memory yet. */
 ssize_t resource_show(Instance &instance, char *buffer)
 {
 	const auto live = instance.live().try_access();
@@ -42,7 +101,9 @@ ssize_t resource_show(Instance &instance, char *buffer)
 
 	const ExtentMap &extents = live->lease.extents();
 
-	return sysfs_emit(buffer, "%#llx\n", extents.count() ? extents.begin()->pfn.bytes() : 0);
+	return sysfs_emit(buffer, "%#llx\n",
+			  extents.count() ? extents.begin()->pfn.bytes()
+					  : instance.region_spec().start);
 }
 
 ssize_t numa_node_show(Instance &instance, char *buffer)
@@ -52,25 +113,28 @@ ssize_t numa_node_show(Instance &instance, char *buffer)
 
 ssize_t target_node_show(Instance &instance, char *buffer)
 {
-	return sysfs_emit(buffer, "%d\n", instance.target_node());
+	return sysfs_emit(buffer, "%d\n", instance.region_spec().target_node);
 }
 
-constinit device_attribute size = read_only<size_show>("size", 0444);
-constinit device_attribute align = read_only<align_show>("align", 0444);
+constinit device_attribute size = both<size_show, size_store>("size", 0644);
+constinit device_attribute align = both<align_show, align_store>("align", 0644);
+constinit device_attribute mapping = writable<mapping_store>("mapping", 0200);
 /* A physical address is for root. */
-constinit device_attribute resource = read_only<resource_show>("resource", 0400);
-constinit device_attribute numa_node = read_only<numa_node_show>("numa_node", 0444);
-constinit device_attribute target_node = read_only<target_node_show>("target_node", 0444);
+constinit device_attribute resource = readable<resource_show>("resource", 0400);
+constinit device_attribute numa_node = readable<numa_node_show>("numa_node", 0444);
+constinit device_attribute target_node = readable<target_node_show>("target_node", 0444);
 
 constinit attribute *attributes[] = {
-	&size.attr, &align.attr, &resource.attr, &numa_node.attr, &target_node.attr, nullptr,
+	&size.attr,	 &align.attr,	    &mapping.attr, &resource.attr,
+	&numa_node.attr, &target_node.attr, nullptr,
 };
 
 constinit const attribute_group group = {
 	.is_visible = [](kobject *kobject, attribute *attribute, int) -> umode_t {
 		const Instance &instance = Instance::of(*kobj_to_dev(kobject));
 
-		return attribute == &target_node.attr && instance.target_node() == NUMA_NO_NODE
+		return attribute == &target_node.attr &&
+				       instance.region_spec().target_node == NUMA_NO_NODE
 			       ? 0
 			       : attribute->mode;
 	},

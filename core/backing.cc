@@ -75,7 +75,7 @@ Backing::~Backing()
 		memunmap_pages(&chunks_[--mapped_].map);
 }
 
-Result<> Backing::zero(const Extent &extent) const
+Result<> Backing::zero(const Extent &extent, const Cancellation &cancellation) const
 {
 	/* Large enough that the calls between do not show, small enough to be killed at once. */
 	constexpr u64 step = SZ_2M;
@@ -84,8 +84,7 @@ Result<> Backing::zero(const Extent &extent) const
 	char *const bytes = static_cast<char *>(__va(extent.pfn.bytes()));
 
 	for (u64 done = 0; done < size; done += step) {
-		if (fatal_signal_pending(kernel::current_task()))
-			return Error(-EINTR);
+		TRY(cancellation.check());
 		memset(bytes + done, 0, smaller(step, size - done));
 		cond_resched();
 	}
@@ -119,18 +118,17 @@ void Backing::unkey_pages(const Extent &extent) const
 	});
 }
 
-Pfn Backing::first_busy(const Extent &extent, Pfn from) const
+Pgoff Backing::first_busy(const Extent &extent) const
 {
 	unsigned int unscheduled = 0;
-	Pfn pfn = larger(from, extent.pfn);
 
-	for (; pfn < extent.pfn_end(); pfn = pfn + compound_) {
-		if (compat::page_busy(*pfn_to_page(pfn.n)))
-			break;
+	for (Pages at; at < extent.count; at += compound_) {
+		if (compat::page_busy(*pfn_to_page((extent.pfn + at).n)))
+			return extent.pgoff + at;
 		if (!(++unscheduled % 4096))
 			cond_resched();
 	}
-	return smaller(pfn, extent.pfn_end());
+	return extent.end();
 }
 
 } // namespace unidax

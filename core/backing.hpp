@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "core/cancellation.hpp"
 #include "core/extent.hpp"
 #include "core/lock.hpp"
 
@@ -73,9 +74,10 @@ public:
 
 	/**
 	 * zero() - clear the bytes of @extent, which nobody maps.
-	 * Context: process context, sleeps; killable. Errors: -EINTR.
+	 * @cancellation: stops it
+	 * Context: process context, sleeps. Errors: -EINTR, -ENXIO.
 	 */
-	[[nodiscard]] Result<> zero(const Extent &extent) const;
+	[[nodiscard]] Result<> zero(const Extent &extent, const Cancellation &cancellation) const;
 
 	/**
 	 * key_pages() - set mapping and index on every head of @extent, before any page table holds
@@ -89,11 +91,10 @@ public:
 	void unkey_pages(const Extent &extent) const;
 
 	/**
-	 * first_busy() - the first page at or after @from in @extent whose head is in use, or the
-	 * extent's end. Costs one look at each head. Once nothing maps the extent, a page that was
-	 * found idle stays idle but for get_user_pages_fast() backing out.
+	 * first_busy() - offset of the first page of @extent whose head is in use, or the extent's
+	 * end. Costs one look at each head.
 	 */
-	[[nodiscard]] Pfn first_busy(const Extent &extent, Pfn from) const;
+	[[nodiscard]] Pgoff first_busy(const Extent &extent) const;
 
 private:
 	/* One page map. Its address is known to the kernel while it is mapped. */

@@ -18,25 +18,70 @@ struct Extent {
 
 	[[nodiscard]] constexpr Pgoff end() const { return pgoff + count; }
 	[[nodiscard]] constexpr Pfn pfn_end() const { return pfn + count; }
+
+	/** from() - the part at and after @cut, which lies inside or before it. */
+	[[nodiscard]] constexpr Extent from(Pgoff cut) const
+	{
+		if (cut <= pgoff)
+			return *this;
+		return {.pgoff = cut, .pfn = pfn + (cut - pgoff), .count = end() - cut};
+	}
 };
 
 /*
- * The extents of one instance, as a table that does not change while it can be read.
+ * A run of an instance's extents.
  *
- * INVARIANT: sorted by pgoff, without gaps, from pgoff 0.
+ * INVARIANT: sorted by pgoff, without gaps between them; physically adjacent neighbours are one
+ * extent.
  */
 class ExtentMap {
 public:
 	ExtentMap() = default;
-	/** ExtentMap() - @extents fulfil the invariant. */
-	explicit ExtentMap(Array<Extent> extents) : extents_(move(extents)) {}
-
-	[[nodiscard]] size_t count() const { return extents_.count(); }
-	[[nodiscard]] const Extent *begin() const { return extents_.begin(); }
-	[[nodiscard]] const Extent *end() const { return extents_.end(); }
-	[[nodiscard]] Pages size() const
+	ExtentMap(ExtentMap &&other) : room_(move(other.room_)), count_(exchange(other.count_, 0u))
+	{}
+	ExtentMap &operator=(ExtentMap &&other)
 	{
-		return extents_.count() ? extents_[extents_.count() - 1].end() - Pgoff{} : Pages{};
+		room_ = move(other.room_);
+		count_ = exchange(other.count_, 0u);
+		return *this;
+	}
+
+	/** with_room() - an empty map that append() can fill with @count extents. Errors: -ENOMEM.
+	 */
+	[[nodiscard]] static Result<ExtentMap> with_room(size_t count)
+	{
+		ExtentMap map;
+
+		map.room_ = TRY(Array<Extent>::make(count));
+		return map;
+	}
+
+	[[nodiscard]] size_t count() const { return count_; }
+	[[nodiscard]] const Extent *begin() const { return room_.begin(); }
+	[[nodiscard]] const Extent *end() const { return room_.begin() + count_; }
+	/** last() - the last extent, or null when there is none. */
+	[[nodiscard]] const Extent *last() const { return count_ ? end() - 1 : nullptr; }
+	/** end_pgoff() - the first offset behind it. */
+	[[nodiscard]] Pgoff end_pgoff() const { return count_ ? last()->end() : Pgoff{}; }
+	/** size() - of a map that starts at offset 0. */
+	[[nodiscard]] Pages size() const { return end_pgoff() - Pgoff{}; }
+
+	/** append() - add an extent at the end; there is room, and its pgoff is end_pgoff(). */
+	void append(const Extent &extent)
+	{
+		if (count_ && last()->pfn_end() == extent.pfn)
+			room_[count_ - 1].count += extent.count;
+		else
+			room_[count_++] = extent;
+	}
+
+	/** truncate() - drop what lies at and after @end. */
+	void truncate(Pgoff end)
+	{
+		while (count_ && end <= last()->pgoff)
+			count_--;
+		if (count_ && end < last()->end())
+			room_[count_ - 1].count = end - last()->pgoff;
 	}
 
 	/**
@@ -45,21 +90,22 @@ public:
 	 */
 	[[nodiscard]] const Extent *find(Pgoff pgoff) const
 	{
-		size_t low = 0, high = extents_.count();
+		size_t low = 0, high = count_;
 
 		while (low < high) {
 			const size_t middle = (low + high) / 2;
 
-			if (pgoff < extents_[middle].end())
+			if (pgoff < room_[middle].end())
 				high = middle;
 			else
 				low = middle + 1;
 		}
-		return low < extents_.count() ? &extents_[low] : nullptr;
+		return low < count_ ? &room_[low] : nullptr;
 	}
 
 private:
-	Array<Extent> extents_;
+	Array<Extent> room_;
+	size_t count_ = 0;
 };
 
 } // namespace unidax

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "core/cancellation.hpp"
 #include "core/extent.hpp"
 #include "core/ref.hpp"
 
@@ -17,6 +18,7 @@ namespace unidax {
 
 /* counted objects --------------------------------------------------------------------------- */
 
+class Registration;
 namespace region {
 class Region;
 }
@@ -67,29 +69,6 @@ struct Spec {
 	bool persistent;
 };
 
-/** struct Leased - the part of a lease that its holder reads: the extents, in order of pgoff. */
-struct Leased {
-	ExtentMap extents;
-};
-
-/** give_back() - what the end of a Lease does; call it in no other way. */
-void give_back(Leased *leased);
-
-/*
- * Extents that an instance holds. Its end gives them back to the region: at once when no page of
- * them is in use, otherwise the region keeps them, with the inode that keys them, until they are.
- */
-class Lease : public Unique<Leased *, give_back> {
-public:
-	/** adopt() - for region: own what it has just handed out. */
-	[[nodiscard]] static Lease adopt(Leased *leased) { return Lease(leased); }
-
-	[[nodiscard]] const ExtentMap &extents() const { return get()->extents; }
-
-private:
-	using Unique::Unique;
-};
-
 /**
  * remove() - what the end of a RegisteredRegion does; call it in no other way. See there.
  */
@@ -104,28 +83,153 @@ void remove(Ref<Region> region);
  */
 using RegisteredRegion = Registered<Region, remove>;
 
+/** struct Leased - the part of a lease that its holder reads: the extents, in order of pgoff. */
+struct Leased {
+	ExtentMap extents;
+};
+
+/** give_back() - what the end of a Lease does; call it in no other way. */
+void give_back(Leased *leased);
+
+/*
+ * Extents that an instance holds. Its end gives them back to the region: at once when no page of
+ * them is in use, otherwise the region keeps them, with the inode that keys them, until they are.
+ */
+class Lease : public Unique<Leased *, give_back> {
+public:
+	/** adopt() - for region: own what it has just made. */
+	[[nodiscard]] static Lease adopt(Leased *leased) { return Lease(leased); }
+
+	[[nodiscard]] const ExtentMap &extents() const { return get()->extents; }
+
+private:
+	using Unique::Unique;
+};
+
+/*
+ * Extents that were claimed for a lease but are not part of it yet. They are clean and keyed;
+ * commit() adds them, and until then the end of this gives them back.
+ *
+ * INVARIANT: not committed: next_ is the lease's extents followed by added_, which are claimed in
+ * the region; nobody else changes the lease. Committed: added_ is empty and next_ is what the lease
+ * had before.
+ */
+class Extension : NoCopy {
+public:
+	Extension(Leased &leased, ExtentMap next, ExtentMap added)
+		: leased_(&leased), next_(move(next)), added_(move(added))
+	{}
+	Extension(Extension &&other)
+		: leased_(exchange(other.leased_, nullptr)), next_(move(other.next_)),
+		  added_(move(other.added_))
+	{}
+	~Extension();
+
+	/** count() - how many extents the lease will have. */
+	[[nodiscard]] size_t count() const { return next_.count(); }
+	/** added() - what was claimed. */
+	[[nodiscard]] const ExtentMap &added() const { return added_; }
+
+	/** commit() - the lease has the extents from now on. Context: readers of the lease are
+	 * locked out. */
+	void commit();
+
+private:
+	/* Null when moved from. */
+	Leased *leased_;
+	ExtentMap next_;
+	ExtentMap added_;
+};
+
+/*
+ * The tail of a lease that is to be given back. commit() takes it off the lease; the end of this
+ * then returns it to the region, and does nothing when there was no commit().
+ *
+ * INVARIANT: tail_ is the lease's extents from keep_ on, and nobody else changes the lease.
+ */
+class Cut : NoCopy {
+public:
+	Cut(Leased &leased, Pgoff keep, ExtentMap tail)
+		: leased_(&leased), keep_(keep), tail_(move(tail))
+	{}
+	Cut(Cut &&other)
+		: leased_(other.leased_), keep_(other.keep_), tail_(move(other.tail_)),
+		  committed_(exchange(other.committed_, false))
+	{}
+	~Cut();
+
+	/** end() - offset where the lease ends before the cut. */
+	[[nodiscard]] Pgoff end() const { return tail_.end_pgoff(); }
+
+	/** first_busy() - offset of the first page of the tail at or after @from that is in use, or
+	 * end(). */
+	[[nodiscard]] Pgoff first_busy(Pgoff from) const;
+
+	/**
+	 * commit() - the lease ends at the cut from now on.
+	 * Context: readers of the lease are locked out, nothing maps the tail, no page of it is in
+	 * use.
+	 */
+	void commit();
+
+private:
+	Leased *leased_;
+	Pgoff keep_;
+	ExtentMap tail_;
+	bool committed_ = false;
+};
+
 /**
  * make() - a region over a provider's memory, with page maps and its dax_region directory under
- * @parent. Context: process context, sleeps. Errors: as unidax_register_region().
+ *@parent.
+ * @registration: what creates and deletes instances when the directory's attributes ask for it;
+ *outlives the region's service Context: process context, sleeps. Errors: as
+ *unidax_register_region().
  */
-[[nodiscard]] Result<RegisteredRegion> make(const Spec &spec, device &parent);
+[[nodiscard]] Result<RegisteredRegion> make(const Spec &spec, device &parent,
+					    Registration &registration);
 
 /** spec() - what the region was made from. */
 [[nodiscard]] const Spec &spec(const Region &region);
 
+/** available() - bytes that no instance holds. Context: process context, may sleep. */
+[[nodiscard]] u64 available(Region &region);
+
 /**
- * lease() - hand out extents of a region.
+ * lease() - a lease on a region, empty.
  * @inode: whose address_space keys the pages; kept until they are idle again
  * @name: for /proc/iomem, copied
- * @size: bytes, a multiple of @align and of the region's alignment
- * @align: bytes; every extent is physically aligned to it
- *
- * Extents of a volatile region are zeroed first.
- * Context: process context, sleeps, killable.
- * Errors: -EINVAL (size), -ENOSPC, -ENOMEM, -EINTR.
+ * Context: process context, may sleep. Errors: -ENOMEM.
  */
-[[nodiscard]] Result<Lease> lease(Region &region, Ref<inode> inode, const char *name, u64 size,
-				  u64 align);
+[[nodiscard]] Result<Lease> lease(Region &region, Ref<inode> inode, const char *name);
+
+/**
+ * extend() - claim extents so that a lease becomes larger: first behind its last extent, then the
+ * first that fit.
+ * @size: bytes, more than the lease has; a multiple of @align
+ * @align: bytes; every new extent is physically aligned to it. A multiple of the region's
+ * alignment.
+ * @cancellation: stops the zeroing
+ *
+ * Extents of a volatile region are zeroed: what they hold is not the new holder's.
+ * Context: process context, sleeps; the caller serialises changes of the lease.
+ * Errors: -ENOSPC, -ENOMEM, -EINTR, -ENXIO (cancelled).
+ */
+[[nodiscard]] Result<Extension> extend(Leased &leased, u64 size, u64 align,
+				       const Cancellation &cancellation);
+
+/**
+ * extend_by() - like extend(), by the range [@start, @start + @size) of physical addresses.
+ * Errors: as extend(); -ENOMEM when (part of) the range is not free, as mainline has it.
+ */
+[[nodiscard]] Result<Extension> extend_by(Leased &leased, u64 start, u64 size,
+					  const Cancellation &cancellation);
+
+/**
+ * cut() - prepare to give back what a lease has at and after @size bytes.
+ * Context: process context, may sleep; the caller serialises changes of the lease. Errors: -ENOMEM.
+ */
+[[nodiscard]] Result<Cut> cut(Leased &leased, u64 size);
 
 /** busy() - whether a page that was given back is still in use. Context: process context, may
  * sleep. */
@@ -170,6 +274,19 @@ void remove(Ref<Instance> instance);
  */
 using RegisteredInstance = Registered<Instance, remove>;
 
+/** name() - the name of its device. */
+[[nodiscard]] const char *name(const Instance &instance);
+
+/** size() - bytes; 0 when it is removed. Context: process context, may sleep. */
+[[nodiscard]] u64 size(Instance &instance);
+
+/**
+ * retire() - declare that an instance of size 0 is about to be removed: from now on it cannot grow.
+ * Context: process context, may sleep. Errors: -EBUSY (it has a size), -ENXIO (it is being removed
+ * already), -EINTR.
+ */
+[[nodiscard]] Result<> retire(Instance &instance);
+
 /**
  * make() - an instance of a region: the device daxR.I in class dax, ready to be opened.
  * @parent: what the device appears under
@@ -183,5 +300,30 @@ using RegisteredInstance = Registered<Instance, remove>;
 					      unsigned int id, u64 size);
 
 } // namespace cdev
+
+/* registration ------------------------------------------------------------------------------ */
+
+namespace registration {
+
+/*
+ * What a region's attributes ask of the registration that it belongs to. Context: an attribute
+ * function of the region's directory; the functions sleep.
+ */
+
+/** create() - one more instance of @region, of size 0. Errors: -ENOSPC (nothing left of the
+ * region), -ENXIO, -ENOMEM, ... */
+[[nodiscard]] Result<> create(Registration &registration, region::Region &region);
+
+/** remove() - the instance called @name, which has size 0. Errors: -ENXIO (no such), -EBUSY (has a
+ * size), -EINTR. */
+[[nodiscard]] Result<> remove(Registration &registration, const char *name);
+
+/** show_youngest() - print the name of the instance that was made last, or nothing. */
+ssize_t show_youngest(Registration &registration, char *buffer);
+
+/** show_seed() - print the name of the oldest instance that has no size yet, or nothing. */
+ssize_t show_seed(Registration &registration, char *buffer);
+
+} // namespace registration
 
 } // namespace unidax

@@ -18,7 +18,7 @@
  */
 #pragma once
 
-#include "core/utility.hpp"
+#include "core/result.hpp"
 
 #ifdef __clang__
 #define UNIDAX_THREAD_ANNOTATION(x) __attribute__((x))
@@ -46,6 +46,10 @@ public:
 	~Mutex() { mutex_destroy(&mutex_); }
 
 	void lock() ACQUIRE() { mutex_lock(&mutex_); }
+	/** lock_killable() - lock, unless a fatal signal comes first. Errors: -EINTR. */
+	[[nodiscard]] Result<> lock_killable() { return check(mutex_lock_killable(&mutex_)); }
+	/** try_lock() - lock if nobody holds it. */
+	[[nodiscard]] bool try_lock() { return mutex_trylock(&mutex_); }
 	void unlock() RELEASE() { mutex_unlock(&mutex_); }
 
 private:
@@ -54,7 +58,11 @@ private:
 
 class SCOPED_CAPABILITY MutexGuard : NoCopy {
 public:
+	enum Adopt { adopt };
+
 	explicit MutexGuard(Mutex &mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+	/* The caller has locked it. */
+	MutexGuard(Mutex &mutex, Adopt) REQUIRES(mutex) : mutex_(mutex) {}
 	~MutexGuard() RELEASE() { mutex_.unlock(); }
 
 private:

@@ -6,11 +6,22 @@
 #include <linux/module.h>
 
 #include "module.h"
+#include "params.h"
 #include "provider.h"
 
 int unidax_nr_dax = 256;
 module_param_named(nr_dax, unidax_nr_dax, int, 0444);
 MODULE_PARM_DESC(nr_dax, "max number of device-dax instances (at least 256)");
+
+unsigned int unidax_resize_timeout_ms = 5000;
+module_param_named(resize_timeout_ms, unidax_resize_timeout_ms, uint, 0644);
+MODULE_PARM_DESC(resize_timeout_ms, "how long a shrink waits for pages in use (milliseconds)");
+
+#ifdef UNIDAX_TEST_FAULT_DELAY
+unsigned int unidax_test_fault_delay_us;
+module_param_named(test_fault_delay_us, unidax_test_fault_delay_us, uint, 0644);
+MODULE_PARM_DESC(test_fault_delay_us, "test build: sleep inside a fault (microseconds)");
+#endif
 
 static int __init unidax_init(void)
 {

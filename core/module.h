@@ -22,9 +22,6 @@ int unidax_start(void);
  */
 void unidax_stop(void);
 
-/* Module parameter: how many minors to reserve, at least 256. */
-extern int unidax_nr_dax;
-
 #ifdef __cplusplus
 }
 #endif

@@ -43,8 +43,6 @@ public:
 	[[nodiscard]] Ref share() const { return share(*object_); }
 	T *operator->() const { return object_; }
 	T &operator*() const { return *object_; }
-	/** operator bool - false only after a move. */
-	explicit operator bool() const { return object_; }
 	/** release() - hand the count to someone who drops it otherwise. */
 	[[nodiscard]] T &release() { return *exchange(object_, nullptr); }
 
@@ -60,20 +58,29 @@ private:
  */
 template <class T, void (*remove)(Ref<T>)> class Registered {
 public:
-	explicit Registered(Ref<T> ref) : ref_(move(ref)) {}
-	Registered(Registered &&other) = default;
-	Registered &operator=(Registered &&) = delete;
+	/** Registered() - nothing in service. */
+	Registered() : object_(nullptr) {}
+	explicit Registered(Ref<T> ref) : object_(&ref.release()) {}
+	Registered(Registered &&other) : object_(exchange(other.object_, nullptr)) {}
+	Registered &operator=(Registered &&other)
+	{
+		Registered old(move(*this));
+
+		object_ = exchange(other.object_, nullptr);
+		return *this;
+	}
 	~Registered()
 	{
-		if (ref_)
-			remove(move(ref_));
+		if (object_)
+			remove(Ref<T>::adopt(*object_));
 	}
 
-	T *operator->() const { return &*ref_; }
-	T &operator*() const { return *ref_; }
+	T *operator->() const { return object_; }
+	T &operator*() const { return *object_; }
 
 private:
-	Ref<T> ref_;
+	/* One count on it is ours. */
+	T *object_;
 };
 
 /* include/linux/device.h: past device_initialize() only put_device() frees. */

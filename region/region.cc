@@ -42,8 +42,9 @@ Result<> check_spec(const Spec &spec)
 
 Slot<Outstanding> outstanding;
 
-Region::Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> place)
-	: spec_(spec), backing_(move(backing)), place_(move(place)),
+Region::Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> place,
+	       Registration &registration)
+	: spec_(spec), backing_(move(backing)), place_(move(place)), registration_(registration),
 	  lock_("unidax_region", lock_key)
 {
 	kref_init(&refs_);
@@ -65,20 +66,21 @@ void Region::put()
 	});
 }
 
-Result<RegisteredRegion> Region::make(const Spec &spec, device &parent)
+Result<RegisteredRegion> Region::make(const Spec &spec, device &parent, Registration &registration)
 {
 	TRY(check_spec(spec));
 
 	Box<quarantine::Place> place = TRY(Box<quarantine::Place>::make());
 	Box<Backing> backing =
 		TRY(Backing::make(spec.start, spec.size, spec.align, spec.numa_node, spec.id));
-	Box<Region> made = TRY(Box<Region>::make(spec, move(backing), move(place)));
+	Box<Region> made = TRY(Box<Region>::make(spec, move(backing), move(place), registration));
 
 	outstanding->add();
 
 	Ref<Region> region = Ref<Region>::adopt(*made.release());
 
-	region->directory_ = TRY(DirectoryHandle::make(*region, parent));
+	region->directory_ = TRY(Directory<Region>::make(*region, 0, parent.kobj, directory_type,
+							 outstanding.get(), "dax_region"));
 	return RegisteredRegion(move(region));
 }
 
@@ -98,9 +100,9 @@ void Region::remove(Ref<Region> region)
 
 /* The internal interface. */
 
-Result<RegisteredRegion> make(const Spec &spec, device &parent)
+Result<RegisteredRegion> make(const Spec &spec, device &parent, Registration &registration)
 {
-	return Region::make(spec, parent);
+	return Region::make(spec, parent, registration);
 }
 
 void remove(Ref<Region> region)
@@ -113,9 +115,29 @@ const Spec &spec(const Region &region)
 	return region.spec();
 }
 
-Result<Lease> lease(Region &region, Ref<inode> inode, const char *name, u64 size, u64 align)
+u64 available(Region &region)
 {
-	return region.lease(move(inode), name, size, align);
+	return region.available();
+}
+
+Result<Lease> lease(Region &region, Ref<inode> inode, const char *name)
+{
+	return region.lease(move(inode), name);
+}
+
+Result<Extension> extend(Leased &leased, u64 size, u64 align, const Cancellation &cancellation)
+{
+	Allocation &allocation = Allocation::of(leased);
+
+	return allocation.region().extend(allocation, Pages::from_bytes(size), align, cancellation);
+}
+
+Result<Extension> extend_by(Leased &leased, u64 start, u64 size, const Cancellation &cancellation)
+{
+	Allocation &allocation = Allocation::of(leased);
+
+	return allocation.region().extend_by(allocation, Pfn::from_bytes(start),
+					     Pages::from_bytes(size), cancellation);
 }
 
 bool busy(Region &region)

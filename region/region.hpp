@@ -6,51 +6,24 @@
 #pragma once
 
 #include "core/backing.hpp"
+#include "core/directory.hpp"
 #include "core/interface.hpp"
 #include "core/lock.hpp"
-#include "core/outstanding.hpp"
 
 namespace unidax::region {
 
-/* Objects of this folder that have a release callback; what stopping the unit waits for. */
+/* Regions and directories that still exist; what stopping the unit waits for. */
 extern Slot<Outstanding> outstanding;
 
-class Directory;
-
-/* The owner of a region's directory in sysfs: it is gone, and no attribute function runs, when this
- * is. */
-class DirectoryHandle {
-public:
-	/**
-	 * make() - the directory dax_region under @parent.
-	 * Context: process context, may sleep. Errors: -EEXIST, -ENOMEM.
-	 */
-	[[nodiscard]] static Result<DirectoryHandle> make(Region &region, device &parent);
-
-	DirectoryHandle() : directory_(nullptr) {}
-	DirectoryHandle(DirectoryHandle &&other) : directory_(exchange(other.directory_, nullptr))
-	{}
-	DirectoryHandle &operator=(DirectoryHandle &&other)
-	{
-		DirectoryHandle old(move(*this));
-
-		directory_ = exchange(other.directory_, nullptr);
-		return *this;
-	}
-	~DirectoryHandle();
-
-private:
-	explicit DirectoryHandle(Directory *directory) : directory_(directory) {}
-
-	Directory *directory_;
-};
+/* The kobject type of dax_region: its attributes. */
+extern const kobj_type directory_type;
 
 /*
  * What an instance holds of a region. Its extents are children of the region's busy resource.
  *
- * INVARIANT: every extent in `extents` is claimed in the region's resource tree under name_, and
- * its pages are keyed to inode_'s mapping. region_ outlives this: holder_ counts on it while this
- * is leased, and once given back the region itself keeps this.
+ * INVARIANT: every extent in `extents` is claimed in the region's resource tree under name_, one
+ * resource for each, and its pages are keyed to inode_'s mapping. region_ outlives this: holder_
+ * counts on it while this is leased, and once given back the region itself keeps this.
  */
 class Allocation : public Leased, NoCopy {
 public:
@@ -58,11 +31,23 @@ public:
 	/* No page of it is in use. */
 	~Allocation();
 
+	[[nodiscard]] static Allocation &of(Leased &leased)
+	{
+		/* SAFETY: only Region::lease() makes a Leased, as the base of an Allocation. */
+		return static_cast<Allocation &>(leased);
+	}
+
+	[[nodiscard]] Region &region() const { return region_; }
+	[[nodiscard]] const char *name() const { return name_; }
+	[[nodiscard]] address_space &mapping() const { return *inode_->i_mapping; }
+
 	/** leave() - the count that the lease held on the region. */
 	[[nodiscard]] Ref<Region> leave() { return move(holder_); }
 
-	/** busy() - whether a page is in use, now that nothing maps it. Looks no more at what was
-	 * seen idle. */
+	/**
+	 * busy() - whether a page is in use, now that nothing maps it. What was seen idle stays
+	 * idle but for get_user_pages_fast() backing out, and is not looked at again.
+	 */
 	[[nodiscard]] bool busy();
 
 private:
@@ -74,59 +59,91 @@ private:
 	/* Moved away when the lease is given back. */
 	Ref<Region> holder_;
 	const Ref<inode> inode_;
-	/* Extents before this index, and pages before this one in it, were seen idle. */
-	size_t idle_extents_ = 0;
-	Pfn idle_until_;
+	/* Pages before this offset were seen idle by busy(). */
+	Pgoff idle_until_;
 	/* In Region::given_back_. */
 	list_head node_;
 };
 
 /*
- * INVARIANT: the children of backing_'s range are exactly the extents of live allocations.
+ * INVARIANT: the children of backing_'s range are exactly the extents of live allocations and of
+ * extensions to them.
  */
 class Region : NoCopy {
 public:
-	Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> place);
+	Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> place,
+	       Registration &registration);
 	~Region();
 
-	[[nodiscard]] static Result<RegisteredRegion> make(const Spec &spec, device &parent);
+	/** make() - see region::make(). */
+	[[nodiscard]] static Result<RegisteredRegion> make(const Spec &spec, device &parent,
+							   Registration &registration);
 	/** remove() - see region::remove(). */
 	static void remove(Ref<Region> region);
 
 	[[nodiscard]] const Spec &spec() const { return spec_; }
 	[[nodiscard]] const Backing &backing() const { return *backing_; }
+	/** registration() - valid while the directory is there. */
+	[[nodiscard]] Registration &registration() const { return registration_; }
 
-	/** available() - bytes that no instance holds. */
+	/** available() - see region::available(). */
 	[[nodiscard]] u64 available();
 
 	/** lease() - see region::lease(). */
-	[[nodiscard]] Result<Lease> lease(Ref<inode> inode, const char *name, u64 size, u64 align);
+	[[nodiscard]] Result<Lease> lease(Ref<inode> inode, const char *name);
 	/** give_back() - see region::give_back(). */
 	void give_back(Box<Allocation> allocation);
 	/** busy() - whether a page of what was given back is still in use; what is idle is freed.
 	 */
 	[[nodiscard]] bool busy();
 
-	/** claim() - enter extents of @want pages, each aligned to @align bytes, into the tree
-	 * under @name. */
-	[[nodiscard]] Result<ExtentMap> claim(const char *name, Pages want, u64 align);
-	/** unclaim() - take @extents out of the tree. */
-	void unclaim(const ExtentMap &extents);
+	/** extend() - see region::extend(). */
+	[[nodiscard]] Result<Extension> extend(Allocation &allocation, Pages size, u64 align,
+					       const Cancellation &cancellation);
+	/** extend_by() - see region::extend_by(). */
+	[[nodiscard]] Result<Extension> extend_by(Allocation &allocation, Pfn pfn, Pages count,
+						  const Cancellation &cancellation);
+
+	/** return_extents() - unkey the pages of @extents, which are idle, and take them out of the
+	 * tree. */
+	void return_extents(const ExtentMap &extents);
 
 	void get() { kref_get(&refs_); }
 	void put();
 
 private:
+	/** for_each_gap() - visit free stretches, cut to multiples of @align bytes, until @visit
+	 * returns false. */
 	template <class Visit> void for_each_gap(u64 align, Visit visit) REQUIRES(lock_);
+	/** gap_at() - how many free pages there are from @pfn on. */
+	[[nodiscard]] Pages gap_at(Pfn pfn) REQUIRES(lock_);
+	/** claim() - enter @extent into the tree, as part of the resource before it when @joins. */
+	[[nodiscard]] Result<> claim(const Extent &extent, bool joins, const char *name)
+		REQUIRES(lock_);
+	/** unclaim() - take @extent, a resource or the tail of one, out of the tree. */
+	void unclaim(const Extent &extent) REQUIRES(lock_);
+	/** find_resource() - the child that holds @pfn, or null. */
+	[[nodiscard]] resource *find_resource(Pfn pfn) REQUIRES(lock_);
+
+	/** find_room() - claim @want pages for extend(). */
+	[[nodiscard]] Result<Extension> find_room(Allocation &allocation, Pages want, u64 align)
+		EXCLUDES(lock_);
+	/** find_room_at() - claim @count pages at @pfn for extend_by(). */
+	[[nodiscard]] Result<Extension> find_room_at(Allocation &allocation, Pfn pfn, Pages count)
+		EXCLUDES(lock_);
+	/** clean() - make what @extension added fit for its new holder. */
+	[[nodiscard]] Result<> clean(const Extension &extension, const Allocation &allocation,
+				     const Cancellation &cancellation) const;
 
 	struct kref refs_;
 	const Spec spec_;
 	const Box<Backing> backing_;
 	Box<quarantine::Place> place_;
+	Registration &registration_;
 	Mutex lock_;
 	/* Allocations whose pages were in use when they were given back. */
 	list_head given_back_ GUARDED_BY(lock_);
-	DirectoryHandle directory_;
+	Directory<Region> directory_;
 };
 
 } // namespace unidax::region

@@ -15,26 +15,23 @@ Allocation::Allocation(Ref<Region> holder, Ref<inode> inode, const char *name)
 
 Allocation::~Allocation()
 {
-	for (const Extent &extent : extents)
-		region_.backing().unkey_pages(extent);
-	region_.unclaim(extents);
+	region_.return_extents(extents);
 }
 
 bool Allocation::busy()
 {
-	for (; idle_extents_ < extents.count(); idle_extents_++) {
-		const Extent &extent = extents.begin()[idle_extents_];
-
-		idle_until_ = region_.backing().first_busy(extent, idle_until_);
-		if (idle_until_ < extent.pfn_end())
+	for (const Extent &extent : extents) {
+		if (extent.end() <= idle_until_)
+			continue;
+		idle_until_ = region_.backing().first_busy(extent.from(idle_until_));
+		if (idle_until_ < extent.end())
 			return true;
-		idle_until_ = {};
 	}
 	return false;
 }
 
-/* Visit every free stretch, cut to multiples of @align bytes, in order of address, until @visit
- * returns false. */
+/* The resource tree. */
+
 template <class Visit> void Region::for_each_gap(u64 align, Visit visit)
 {
 	const resource &range = backing_->range();
@@ -54,6 +51,56 @@ template <class Visit> void Region::for_each_gap(u64 align, Visit visit)
 	}
 }
 
+Pages Region::gap_at(Pfn pfn)
+{
+	Pages room;
+
+	for_each_gap(PAGE_SIZE, [&room, pfn](Pfn gap, Pages count) {
+		if (pfn < gap)
+			return false;
+		if (pfn < gap + count) {
+			room = gap + count - pfn;
+			return false;
+		}
+		return true;
+	});
+	return room;
+}
+
+resource *Region::find_resource(Pfn pfn)
+{
+	for (resource *child = backing_->range().child; child; child = child->sibling) {
+		if (child->start <= pfn.bytes() && pfn.bytes() <= child->end)
+			return child;
+	}
+	return nullptr;
+}
+
+Result<> Region::claim(const Extent &extent, bool joins, const char *name)
+{
+	if (joins) {
+		resource *const before = find_resource({extent.pfn.n - 1});
+
+		return check(adjust_resource(before, before->start,
+					     resource_size(before) + extent.count.bytes()));
+	}
+	if (!__request_region(&backing_->range(), extent.pfn.bytes(), extent.count.bytes(), name,
+			      0))
+		return Error(-ENOMEM);
+	return {};
+}
+
+void Region::unclaim(const Extent &extent)
+{
+	resource *const child = find_resource(extent.pfn);
+	const u64 start = extent.pfn.bytes();
+
+	if (child->start == start)
+		__release_region(&backing_->range(), start, resource_size(child));
+	else
+		WARN_ON(adjust_resource(child, child->start, start - child->start));
+}
+
 u64 Region::available()
 {
 	MutexGuard guard(lock_);
@@ -66,72 +113,196 @@ u64 Region::available()
 	return free.bytes();
 }
 
-Result<ExtentMap> Region::claim(const char *name, Pages want, u64 align)
+/* Growing. */
+
+Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 align)
 {
 	MutexGuard guard(lock_);
-	Pages found;
-	size_t needed = 0;
+	const ExtentMap &extents = allocation.extents;
+	const Extent *const last = extents.last();
+	Pages joined;
 
-	for_each_gap(align, [&](Pfn, Pages count) {
-		found += count;
-		needed++;
-		return found < want;
+	if (last && is_aligned(last->pfn_end().bytes(), align))
+		joined = smaller(want, Pages::from_bytes(
+					       align_down(gap_at(last->pfn_end()).bytes(), align)));
+
+	/* What was joined is a gap of its own, and all of it when it was not enough. */
+	const auto is_joined = [&](Pfn gap) { return joined.n && gap == last->pfn_end(); };
+	Pages found = joined;
+	size_t pieces = joined.n ? 1 : 0;
+
+	for_each_gap(align, [&](Pfn gap, Pages count) {
+		if (want <= found)
+			return false;
+		if (!is_joined(gap)) {
+			found += count;
+			pieces++;
+		}
+		return true;
 	});
 	if (found < want)
 		return Error(-ENOSPC);
 
-	Array<Extent> extents = TRY(Array<Extent>::make(needed));
-	size_t filled = 0;
-	Pgoff pgoff;
+	ExtentMap added = TRY(ExtentMap::with_room(pieces));
+	ExtentMap next = TRY(ExtentMap::with_room(extents.count() + pieces));
+	Pages missing = want;
+	Result<> claimed;
 
-	for_each_gap(align, [&](Pfn pfn, Pages count) {
-		const Pages take = smaller(count, want - (pgoff - Pgoff{}));
+	for (const Extent &extent : extents)
+		next.append(extent);
 
-		extents[filled++] = {.pgoff = pgoff, .pfn = pfn, .count = take};
-		pgoff = pgoff + take;
-		return filled < needed;
+	const auto take = [&](Pfn pfn, Pages count, bool joins) -> Result<> {
+		const Extent extent = {
+			.pgoff = next.end_pgoff(), .pfn = pfn, .count = smaller(count, missing)};
+
+		TRY(claim(extent, joins, allocation.name()));
+		next.append(extent);
+		added.append(extent);
+		missing = missing - extent.count;
+		return {};
+	};
+
+	if (joined.n)
+		claimed = take(last->pfn_end(), joined, true);
+	for_each_gap(align, [&](Pfn gap, Pages count) {
+		if (!missing.n || !claimed.ok())
+			return false;
+		claimed = take(gap, count, false);
+		return true;
 	});
-
-	for (size_t claimed = 0; claimed < needed; claimed++) {
-		const Extent &extent = extents[claimed];
-
-		if (__request_region(&backing_->range(), extent.pfn.bytes(), extent.count.bytes(),
-				     name, 0))
-			continue;
-		while (claimed--)
-			__release_region(&backing_->range(), extents[claimed].pfn.bytes(),
-					 extents[claimed].count.bytes());
-		return Error(-ENOMEM);
+	if (!claimed.ok()) {
+		for (const Extent &extent : added)
+			unclaim(extent);
+		return claimed.error();
 	}
-	return ExtentMap(move(extents));
+	return Extension(allocation, move(next), move(added));
 }
 
-void Region::unclaim(const ExtentMap &extents)
+Result<Extension> Region::find_room_at(Allocation &allocation, Pfn pfn, Pages count)
 {
+	MutexGuard guard(lock_);
+	const ExtentMap &extents = allocation.extents;
+
+	if (gap_at(pfn) < count)
+		return Error(-ENOMEM);
+
+	ExtentMap added = TRY(ExtentMap::with_room(1));
+	ExtentMap next = TRY(ExtentMap::with_room(extents.count() + 1));
+	const Extent extent = {.pgoff = extents.end_pgoff(), .pfn = pfn, .count = count};
+
+	TRY(claim(extent, extents.last() && extents.last()->pfn_end() == pfn, allocation.name()));
+	for (const Extent &held : extents)
+		next.append(held);
+	next.append(extent);
+	added.append(extent);
+	return Extension(allocation, move(next), move(added));
+}
+
+Result<> Region::clean(const Extension &extension, const Allocation &allocation,
+		       const Cancellation &cancellation) const
+{
+	for (const Extent &extent : extension.added()) {
+		/* Whatever the bytes are, they are not the new holder's. */
+		if (!spec_.persistent)
+			TRY(backing_->zero(extent, cancellation));
+		backing_->key_pages(extent, allocation.mapping());
+	}
+	return {};
+}
+
+Result<Extension> Region::extend(Allocation &allocation, Pages size, u64 align,
+				 const Cancellation &cancellation)
+{
+	Extension extension = TRY(find_room(allocation, size - allocation.extents.size(), align));
+
+	TRY(clean(extension, allocation, cancellation));
+	return extension;
+}
+
+Result<Extension> Region::extend_by(Allocation &allocation, Pfn pfn, Pages count,
+				    const Cancellation &cancellation)
+{
+	Extension extension = TRY(find_room_at(allocation, pfn, count));
+
+	TRY(clean(extension, allocation, cancellation));
+	return extension;
+}
+
+Extension::~Extension()
+{
+	if (leased_)
+		Allocation::of(*leased_).region().return_extents(added_);
+}
+
+void Extension::commit()
+{
+	ExtentMap before = move(leased_->extents);
+
+	leased_->extents = move(next_);
+	next_ = move(before);
+	added_ = {};
+}
+
+/* Giving back. */
+
+Result<Cut> cut(Leased &leased, u64 size)
+{
+	const Pgoff keep = Pgoff::from_bytes(size);
+	ExtentMap tail = TRY(ExtentMap::with_room(leased.extents.count()));
+
+	for (const Extent &extent : leased.extents) {
+		if (keep < extent.end())
+			tail.append(extent.from(keep));
+	}
+	return Cut(leased, keep, move(tail));
+}
+
+Pgoff Cut::first_busy(Pgoff from) const
+{
+	const Backing &backing = Allocation::of(*leased_).region().backing();
+
+	for (const Extent &extent : tail_) {
+		if (extent.end() <= from)
+			continue;
+
+		const Pgoff busy = backing.first_busy(extent.from(from));
+
+		if (busy < extent.end())
+			return busy;
+	}
+	return tail_.end_pgoff();
+}
+
+void Cut::commit()
+{
+	leased_->extents.truncate(keep_);
+	committed_ = true;
+}
+
+Cut::~Cut()
+{
+	if (committed_)
+		Allocation::of(*leased_).region().return_extents(tail_);
+}
+
+void Region::return_extents(const ExtentMap &extents)
+{
+	for (const Extent &extent : extents)
+		backing_->unkey_pages(extent);
+
 	MutexGuard guard(lock_);
 
 	for (const Extent &extent : extents)
-		__release_region(&backing_->range(), extent.pfn.bytes(), extent.count.bytes());
+		unclaim(extent);
 }
 
-Result<Lease> Region::lease(Ref<inode> inode, const char *name, u64 size, u64 align)
+/* Leases. */
+
+Result<Lease> Region::lease(Ref<inode> inode, const char *name)
 {
-	const u64 granule = larger(align, spec_.align);
-
-	if (!is_aligned(size, granule))
-		return Error(-EINVAL);
-
-	address_space &mapping = *inode->i_mapping;
 	Box<Allocation> allocation =
 		TRY(Box<Allocation>::make(Ref<Region>::share(*this), move(inode), name));
 
-	allocation->extents = TRY(claim(allocation->name_, Pages::from_bytes(size), granule));
-	for (const Extent &extent : allocation->extents) {
-		/* Whatever the bytes are, they are not the new holder's. */
-		if (!spec_.persistent)
-			TRY(backing_->zero(extent));
-		backing_->key_pages(extent, mapping);
-	}
 	return Lease::adopt(allocation.release());
 }
 
@@ -168,8 +339,7 @@ bool Region::busy()
 
 void give_back(Leased *leased)
 {
-	/* SAFETY: every Leased is the base of an Allocation; only Region::lease() makes them. */
-	Box<Allocation> allocation = Box<Allocation>::adopt(static_cast<Allocation *>(leased));
+	Box<Allocation> allocation = Box<Allocation>::adopt(&Allocation::of(*leased));
 	const Ref<Region> region = allocation->leave();
 
 	region->give_back(move(allocation));

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The boundary between the C side of ioctl (cdev/ioctl.c, which alone touches user memory) and its
+ * C++ side (cdev/file.cc).
+ */
+#ifndef UNIDAX_CDEV_IOCTL_H
+#define UNIDAX_CDEV_IOCTL_H
+
+#ifdef __cplusplus
+#include "core/kernel.hpp"
+#else
+#include <linux/fs.h>
+#endif
+
+#include "include/uapi/linux/unidax.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * unidax_ioctl() - file_operations.unlocked_ioctl of an instance.
+ * Context: process context, sleeps. Return: 0 or a negative errno; -ENOTTY for what is not ours.
+ */
+long unidax_ioctl(struct file *file, unsigned int command, unsigned long argument);
+
+/**
+ * unidax_file_info() - fill @info but for its size and flags.
+ * Context: process context, may sleep. Return: 0, -ENXIO (removed).
+ */
+int unidax_file_info(struct file *file, struct unidax_info *info);
+
+/**
+ * unidax_file_resize() - change the instance's size.
+ * @bytes: the new size
+ * @timeout_ms: how long to wait for pages in use; 0: the module's default
+ * Context: process context, sleeps, killable. Return: 0 or a negative errno, see UNIDAX_RESIZE.
+ */
+int unidax_file_resize(struct file *file, u64 bytes, unsigned int timeout_ms);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Changing an instance while processes have it open, mapped and pinned: what the 2016 change laid
+ * the ground for.
+ *
+ * Growing publishes extents that are complete: claimed, clean, keyed. Shrinking waits first, while
+ * everything is still mapped and usable; only when no page of the tail is held by anything but
+ * mappings does it take the fault lock, unmap the tail everywhere, look again
+ * (get_user_pages_fast() may have come first), and either commit or let go and wait on. So nobody
+ * ever sees a size between the old and the new, and a shrink that is refused has disturbed nobody.
+ */
+#include "cdev/instance.hpp"
+#include "core/compat.hpp"
+
+namespace unidax::cdev {
+
+Result<> Instance::begin_change()
+{
+	TRY(change_lock_.lock_killable());
+	if (!removal_.cancelled())
+		return {};
+	change_lock_.unlock();
+	return Error(-ENXIO);
+}
+
+region::Leased &Instance::leased()
+{
+	/*
+	 * SAFETY: kept beyond the guard, under change_lock_ and after begin_change(): only the
+	 * owner of that lock changes the extents, and removal waits for it before the lease ends.
+	 */
+	return *live_.try_access()->lease.get();
+}
+
+Result<> Instance::resize(u64 size, unsigned int timeout_ms)
+{
+	TRY(begin_change());
+
+	MutexGuard change(change_lock_, MutexGuard::adopt);
+	const u64 before = leased().extents.size().bytes();
+	const u64 align = live_.try_access()->align;
+
+	if (!is_aligned(size, granule(align)))
+		return Error(-EINVAL);
+	if (size == before)
+		return {};
+	if (size < before) {
+		TRY(shrink(size, timeout_ms));
+	} else {
+		region::Extension extension =
+			TRY(region::extend(leased(), size, granule(align), removal_));
+
+		TRY(grow(move(extension)));
+	}
+	notify(before);
+	return {};
+}
+
+Result<> Instance::append(u64 start, u64 size)
+{
+	TRY(begin_change());
+
+	MutexGuard change(change_lock_, MutexGuard::adopt);
+	const u64 before = leased().extents.size().bytes();
+
+	if (!size || !is_aligned(start | size, granule(live_.try_access()->align)))
+		return Error(-ENXIO);
+
+	region::Extension extension = TRY(region::extend_by(leased(), start, size, removal_));
+
+	TRY(grow(move(extension)));
+	notify(before);
+	return {};
+}
+
+Result<> Instance::grow(region::Extension extension)
+{
+	TRY(mappings_.grow_to(*this, extension.count()));
+
+	const auto live = live_.exclusive();
+
+	extension.commit();
+	return {};
+}
+
+Result<> Instance::drain(const region::Cut &cut, unsigned long deadline)
+{
+	/* I/O in flight takes about as long as the first, pins of a program longer than the last.
+	 */
+	constexpr unsigned int shortest_ms = 1, longest_ms = 50;
+	unsigned int pause_ms = shortest_ms;
+	Pgoff busy{};
+
+	/* What was idle may be pinned meanwhile; the last look, with the tail unmapped, is the one
+	 * that counts. */
+	while ((busy = cut.first_busy(busy)) < cut.end()) {
+		if (time_after_eq(jiffies, deadline))
+			return Error(-EBUSY);
+		TRY(removal_.sleep(pause_ms));
+		pause_ms = smaller(2 * pause_ms, longest_ms);
+	}
+	return {};
+}
+
+Result<> Instance::shrink(u64 size, unsigned int timeout_ms)
+{
+	const unsigned long deadline = jiffies + msecs_to_jiffies(timeout_ms);
+	const u64 before = leased().extents.size().bytes();
+	region::Cut cut = TRY(region::cut(leased(), size));
+
+	while (true) {
+		TRY(drain(cut, deadline));
+		{
+			const auto live = live_.exclusive();
+
+			unmap_mapping_range(inode_->i_mapping, size, before - size, 1);
+			if (cut.first_busy({}) == cut.end()) {
+				cut.commit();
+				break;
+			}
+		}
+		/* Somebody pinned a page between the two looks. The tail is as usable as before. */
+	}
+	mappings_.shrink_to(leased().extents.count());
+	return {};
+}
+
+Result<> Instance::set_align(u64 align)
+{
+	if (!compat::can_map(align))
+		return Error(-EINVAL);
+	TRY(begin_change());
+
+	MutexGuard change(change_lock_, MutexGuard::adopt);
+
+	for (const Extent &extent : leased().extents) {
+		if (!is_aligned(extent.pfn.bytes() | extent.count.bytes(), align))
+			return Error(-EINVAL);
+	}
+
+	const auto live = live_.exclusive();
+
+	if (mapping_mapped(inode_->i_mapping))
+		return Error(-EBUSY);
+	live->align = align;
+	return {};
+}
+
+Result<> Instance::retire()
+{
+	/* A change that is under way is a use. */
+	if (!change_lock_.try_lock())
+		return Error(-EBUSY);
+
+	MutexGuard change(change_lock_, MutexGuard::adopt);
+
+	if (removal_.cancelled())
+		return Error(-ENXIO);
+	if (leased().extents.count())
+		return Error(-EBUSY);
+	removal_.cancel();
+	return {};
+}
+
+void Instance::notify(u64 before)
+{
+	char old_size[40], new_size[40];
+	char *environment[] = {old_size, new_size, nullptr};
+
+	snprintf(old_size, sizeof(old_size), "DAX_OLD_SIZE=%llu", before);
+	snprintf(new_size, sizeof(new_size), "DAX_SIZE=%llu", leased().extents.size().bytes());
+	/* A listener that cannot be told, for want of memory, still sees the attribute. */
+	(void)kobject_uevent_env(&device_.kobj, KOBJ_CHANGE, environment);
+	sysfs_notify(&device_.kobj, nullptr, "size");
+}
+
+} // namespace unidax::cdev

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Starting and stopping the unit cdev.
+ */
+#include "cdev/unit.hpp"
+#include "core/compat.hpp"
+#include "core/params.h"
+#include "core/unit.hpp"
+
+namespace unidax::cdev {
+namespace {
+
+lock_class_key class_key;
+
+Result<> start()
+{
+	constexpr int fewest = 256, most = 1 << MINORBITS;
+	DeviceNumbers numbers =
+		TRY(DeviceNumbers::make(smaller(larger(unidax_nr_dax, fewest), most)));
+	DeviceClass device_class = TRY(DeviceClass::make());
+
+	state.emplace(move(numbers), move(device_class));
+	return {};
+}
+
+void stop()
+{
+	state.destroy();
+}
+
+} // namespace
+
+Slot<State> state;
+
+const Unit unit = {.name = "cdev", .start = start, .stop = stop};
+
+Result<DeviceClass> DeviceClass::make()
+{
+	class_ *const made = TRY(check_pointer(compat::make_class("dax", class_key)));
+
+	return DeviceClass(made);
+}
+
+} // namespace unidax::cdev

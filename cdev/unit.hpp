@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The state of the unit: device numbers, the class, and the count of what still exists. Private to
+ * this folder.
+ */
+#pragma once
+
+#include "core/ids.hpp"
+#include "core/outstanding.hpp"
+
+namespace unidax::cdev {
+
+/*
+ * A range of device numbers. Wraps include/linux/fs.h, alloc_chrdev_region().
+ *
+ * INVARIANT: count_ is 0 (moved from), or the range is registered and only this object unregisters
+ * it.
+ */
+class DeviceNumbers {
+public:
+	/** make() - @count minors under a new major. Context: process context. Errors: -ENOMEM,
+	 * -EBUSY. */
+	[[nodiscard]] static Result<DeviceNumbers> make(unsigned int count)
+	{
+		dev_t first;
+
+		TRY(check(alloc_chrdev_region(&first, 0, count, "dax")));
+		return DeviceNumbers(first, count);
+	}
+
+	DeviceNumbers(DeviceNumbers &&other)
+		: first_(other.first_), count_(exchange(other.count_, 0u))
+	{}
+	~DeviceNumbers()
+	{
+		if (count_)
+			unregister_chrdev_region(first_, count_);
+	}
+
+	[[nodiscard]] unsigned int count() const { return count_; }
+	[[nodiscard]] dev_t at(unsigned int minor) const { return first_ + minor; }
+
+private:
+	DeviceNumbers(dev_t first, unsigned int count) : first_(first), count_(count) {}
+
+	dev_t first_;
+	unsigned int count_;
+};
+
+/* The class `dax`. Wraps include/linux/device/class.h. */
+class DeviceClass : public Unique<class_ *, class_destroy> {
+public:
+	/** make() - create it. Context: process context. Errors: -ENOMEM, -EEXIST. */
+	[[nodiscard]] static Result<DeviceClass> make();
+
+private:
+	using Unique::Unique;
+};
+
+/* Its end waits for every instance and directory to be released, since those use the rest. */
+struct State {
+	State(DeviceNumbers numbers, DeviceClass device_class)
+		: numbers(move(numbers)), device_class(move(device_class))
+	{}
+	~State() { outstanding.drain("dax devices and their directories"); }
+
+	DeviceNumbers numbers;
+	DeviceClass device_class;
+	Ids minors;
+	Outstanding outstanding;
+};
+
+extern Slot<State> state;
+
+} // namespace unidax::cdev

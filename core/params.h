@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The module's parameters, as C++ sees them. They are defined in core/module.c.
+ */
+#ifndef UNIDAX_CORE_PARAMS_H
+#define UNIDAX_CORE_PARAMS_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* How many minors to reserve; at least 256 are. */
+extern int unidax_nr_dax;
+
+/* How long a shrink waits for pages that are in use, milliseconds. */
+extern unsigned int unidax_resize_timeout_ms;
+
+#ifdef UNIDAX_TEST_FAULT_DELAY
+/* Test builds only: how long a fault sleeps between its look at the extents and the entry,
+ * microseconds. */
+extern unsigned int unidax_test_fault_delay_us;
+#endif
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A registration: a region in service and its instances, from the provider's call (core/provider.h)
+ * to its end. Instances come and go meanwhile as the attributes of the region's directory ask.
+ */
+#include "core/ids.hpp"
+#include "core/interface.hpp"
+#include "core/lock.hpp"
+#include "core/provider.h"
+
+namespace unidax {
+namespace {
+
+lock_class_key lock_key;
+
+/* One instance of a registration. */
+struct Member : NoCopy {
+	Member(Id id, cdev::RegisteredInstance instance, bool created)
+		: id(move(id)), instance(move(instance)), created(created)
+	{}
+
+	list_head node;
+	/* The I of daxR.I: free again when the instance is out of service. */
+	const Id id;
+	const cdev::RegisteredInstance instance;
+	/* By create(), not the one that comes with the region. */
+	const bool created;
+};
+
+} // namespace
+
+/*
+ * INVARIANT: every member is an instance of region_. After closing_ none is added.
+ */
+class Registration : NoCopy {
+public:
+	explicit Registration(device &parent)
+		: parent_(parent), lock_("unidax_registration", lock_key)
+	{
+		INIT_LIST_HEAD(&members_);
+	}
+	/* Instances first; then region_, whose attribute functions may still be at work here until
+	 * then. */
+	~Registration()
+	{
+		while (const Box<Member> gone = take_last())
+			;
+	}
+
+	/** open() - make the region and an instance of all of it. Errors: as
+	 * unidax_register_region(). */
+	[[nodiscard]] Result<> open(const region::Spec &spec)
+	{
+		region_ = TRY(region::make(spec, parent_, *this));
+		return add(*region_, spec.size, false);
+	}
+
+	/** create() - see registration::create(). */
+	[[nodiscard]] Result<> create(region::Region &region);
+	/** remove() - see registration::remove(). */
+	[[nodiscard]] Result<> remove(const char *name);
+	/** show_youngest() - see registration::show_youngest(). */
+	ssize_t show_youngest(char *buffer);
+	/** show_seed() - see registration::show_seed(). */
+	ssize_t show_seed(char *buffer);
+
+private:
+	/* One more instance of @region, of @size bytes. Errors: as cdev::make(); -ENXIO when
+	 * closed. */
+	[[nodiscard]] Result<> add(region::Region &region, u64 size, bool created);
+	/* An instance to take out of service; none is added from now on. */
+	[[nodiscard]] Box<Member> take_last();
+
+	device &parent_;
+	Ids ids_;
+	Mutex lock_;
+	bool closing_ GUARDED_BY(lock_) = false;
+	/* In order of their making. */
+	list_head members_ GUARDED_BY(lock_);
+	/* The member that create() made last, or null when it was removed. */
+	const Member *youngest_ GUARDED_BY(lock_) = nullptr;
+	region::RegisteredRegion region_;
+};
+
+Result<> Registration::add(region::Region &region, u64 size, bool created)
+{
+	Id id = TRY(ids_.take(INT_MAX));
+	cdev::RegisteredInstance instance =
+		TRY(cdev::make(Ref<region::Region>::share(region), parent_, id.get(), size));
+	Box<Member> member = TRY(Box<Member>::make(move(id), move(instance), created));
+	MutexGuard guard(lock_);
+
+	/* The guard goes first: the member is not taken out of service under the lock. */
+	if (closing_)
+		return Error(-ENXIO);
+	if (created)
+		youngest_ = member.get();
+	list_add_tail(&member.release()->node, &members_);
+	return {};
+}
+
+Box<Member> Registration::take_last()
+{
+	MutexGuard guard(lock_);
+
+	closing_ = true;
+	youngest_ = nullptr;
+	if (list_empty(&members_))
+		return {};
+
+	Member *const last = list_last_entry(&members_, Member, node);
+
+	list_del(&last->node);
+	return Box<Member>::adopt(last);
+}
+
+Result<> Registration::create(region::Region &region)
+{
+	if (!region::available(region))
+		return Error(-ENOSPC);
+	return add(region, 0, true);
+}
+
+Result<> Registration::remove(const char *name)
+{
+	/* Declared first: it goes last, when the lock is released. */
+	Box<Member> gone;
+	MutexGuard guard(lock_);
+	Member *member;
+
+	list_for_each_entry (member, &members_, node) {
+		if (!sysfs_streq(name, cdev::name(*member->instance)))
+			continue;
+		TRY(cdev::retire(*member->instance));
+		if (youngest_ == member)
+			youngest_ = nullptr;
+		list_del(&member->node);
+		gone = Box<Member>::adopt(member);
+		return {};
+	}
+	return Error(-ENXIO);
+}
+
+ssize_t Registration::show_youngest(char *buffer)
+{
+	MutexGuard guard(lock_);
+
+	return sysfs_emit(buffer, "%s\n", youngest_ ? cdev::name(*youngest_->instance) : "");
+}
+
+ssize_t Registration::show_seed(char *buffer)
+{
+	MutexGuard guard(lock_);
+	const Member *member;
+
+	list_for_each_entry (member, &members_, node) {
+		if (member->created && !cdev::size(*member->instance))
+			return sysfs_emit(buffer, "%s\n", cdev::name(*member->instance));
+	}
+	return sysfs_emit(buffer, "\n");
+}
+
+/* The internal interface. */
+
+Result<> registration::create(Registration &registration, region::Region &region)
+{
+	return registration.create(region);
+}
+
+Result<> registration::remove(Registration &registration, const char *name)
+{
+	return registration.remove(name);
+}
+
+ssize_t registration::show_youngest(Registration &registration, char *buffer)
+{
+	return registration.show_youngest(buffer);
+}
+
+ssize_t registration::show_seed(Registration &registration, char *buffer)
+{
+	return registration.show_seed(buffer);
+}
+
+} // namespace unidax
+
+/* The provider interface. To a provider, a registration is an opaque struct unidax_region. */
+
+using namespace unidax;
+
+static Result<unidax_region *> register_region(const unidax_region_desc &desc)
+{
+	const region::Spec spec = {
+		.id = desc.id,
+		.start = desc.start,
+		.size = desc.size,
+		.align = desc.align,
+		.target_node = desc.target_node,
+		.numa_node = dev_to_node(desc.parent),
+		.persistent = !!(desc.flags & UNIDAX_REGION_PERSISTENT),
+	};
+	Box<Registration> registration = TRY(Box<Registration>::make(*desc.parent));
+
+	TRY(registration->open(spec));
+	return reinterpret_cast<unidax_region *>(registration.release());
+}
+
+extern "C" struct unidax_region *unidax_register_region(const unidax_region_desc *desc)
+{
+	Result<unidax_region *> result = register_region(*desc);
+
+	if (!result.ok())
+		return static_cast<unidax_region *>(ERR_PTR(result.errno_value()));
+	return result.take();
+}
+
+extern "C" void unidax_unregister_region(struct unidax_region *region)
+{
+	/* SAFETY: unidax_register_region() alone gives these out, and each is the Registration of a
+	 * Box. */
+	Box<Registration> gone = Box<Registration>::adopt(reinterpret_cast<Registration *>(region));
+}

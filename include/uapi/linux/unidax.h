@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * ioctls of /dev/daxR.I, for programs that hold only the descriptor.
+ *
+ * Every structure begins with its own size, as the program was compiled with it. The kernel takes a shorter structure of
+ * an older program and a longer one of a newer program as long as what it does not know is zero.
+ */
+#ifndef _UAPI_LINUX_UNIDAX_H
+#define _UAPI_LINUX_UNIDAX_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * struct unidax_info - what an instance is
+ * @size: in: sizeof(struct unidax_info); out: how much of it the kernel filled
+ * @flags: 0
+ * @bytes: the instance's size
+ * @align: bytes; what lengths and offsets of mappings are multiples of
+ * @granule: bytes; what sizes are multiples of
+ * @extents: physically contiguous pieces that the instance is made of
+ * @target_node: NUMA node that the memory would be if it were onlined, or -1
+ */
+struct unidax_info {
+	__u32 size;
+	__u32 flags;
+	__u64 bytes;
+	__u64 align;
+	__u64 granule;
+	__u32 extents;
+	__s32 target_node;
+};
+
+/**
+ * struct unidax_resize - a new size for an instance
+ * @size: sizeof(struct unidax_resize)
+ * @flags: 0
+ * @bytes: the new size
+ * @timeout_ms: how long to wait for pages that are in use behind the new end; 0: the module's resize_timeout_ms
+ * @reserved: 0
+ */
+struct unidax_resize {
+	__u32 size;
+	__u32 flags;
+	__u64 bytes;
+	__u32 timeout_ms;
+	__u32 reserved;
+};
+
+#define UNIDAX_IOCTL 0xDA
+
+/**
+ * UNIDAX_GET_INFO - read what an instance is.
+ * Errors: EINVAL (size too small), E2BIG (set fields that the kernel does not know), EFAULT, ENXIO (removed).
+ */
+#define UNIDAX_GET_INFO _IOWR(UNIDAX_IOCTL, 0x00, struct unidax_info)
+
+/**
+ * UNIDAX_RESIZE - grow or shrink an instance while it is in use. The descriptor is open for writing.
+ * Errors: EINVAL (not a multiple of the granule, flags), ENOSPC (the region has no room), EBUSY (pages behind the new end
+ * stay in use), EBADF (not open for writing), EINTR (killed), E2BIG, EFAULT, ENOMEM, ENXIO (removed). On error nothing
+ * has changed.
+ */
+#define UNIDAX_RESIZE _IOW(UNIDAX_IOCTL, 0x01, struct unidax_resize)
+
+#endif
