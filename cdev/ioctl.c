@@ -23,6 +23,8 @@ static int get_info(struct file *file, struct unidax_info __user *argument)
 		return -EFAULT;
 	if (size < INFO_SIZE_VER0)
 		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 	rc = copy_struct_from_user(&info, sizeof(info), argument, size);
 	if (rc)
 		return rc;
@@ -47,6 +49,8 @@ static int resize(struct file *file, struct unidax_resize __user *argument)
 		return -EFAULT;
 	if (size < RESIZE_SIZE_VER0)
 		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 	rc = copy_struct_from_user(&resize, sizeof(resize), argument, size);
 	if (rc)
 		return rc;

@@ -120,6 +120,8 @@ Result<> Instance::shrink(u64 size, unsigned int timeout_ms)
 			}
 		}
 		/* Somebody pinned a page between the two looks. The tail is as usable as before. */
+		if (time_after_eq(jiffies, deadline))
+			return Error(-EBUSY);
 	}
 	mappings_.shrink_to(leased().extents.count());
 	return {};

@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# test.sh [STAGE]...
+#
+# Everything there is, from an unprepared machine: installs what the tests need, builds, and runs
+# every stage (or only those named). A stage that says "N passed, N failed" on a line of its own is
+# counted by it, any other as one test by its exit status. A stage that claims success and ran
+# nothing has failed. Prints the time of each stage, and last "N passed, N failed, N skipped".
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+cd "$root"
+
+# name, command
+stages=(
+	"packages|scripts/packages.sh test"
+	"build|make --no-print-directory modules"
+	"check|make --no-print-directory check"
+	"runner|selftests/vm/run.sh"
+	"kselftest|make --no-print-directory kselftest"
+	"demo|make --no-print-directory demo"
+)
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+wanted() {
+	local name
+	[ $# -gt 1 ] || return 0
+	for name in "${@:2}"; do
+		[ "$name" = "$1" ] && return 0
+	done
+	return 1
+}
+
+for name; do
+	printf '%s\n' "${stages[@]}" | grep -q "^$name|" || {
+		echo "test: there is no stage '$name'" >&2
+		exit 2
+	}
+done
+
+passed=0 failed=0 skipped=0 table=''
+for stage in "${stages[@]}"; do
+	name=${stage%%|*} command=${stage#*|}
+	wanted "$name" "$@" || continue
+	printf '\n==== %s: %s\n' "$name" "$command"
+	began=$SECONDS status=0
+	$command </dev/null 2>&1 | tee "$logs/$name" || status=$?
+
+	counts=$(grep -E '^([A-Za-z-]+: )?[0-9]+ passed, [0-9]+ failed' "$logs/$name" | tail -n 1 |
+		sed -E 's/^[^0-9]*([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*/\1 \2 \4/') || counts=''
+	if [ "$counts" ]; then
+		read -r p f s <<<"$counts 0"
+	else
+		p=$((status == 0)) f=$((status != 0)) s=0
+	fi
+	# Whatever it counted: a stage that failed has failed, and one that ran nothing has not passed.
+	if [ "$f" = 0 ] && { [ "$status" != 0 ] || [ "$((p + s))" = 0 ]; }; then
+		f=1
+	fi
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	table+=$(printf '%-10s %6d s  %5d passed %3d failed %3d skipped' "$name" $((SECONDS - began)) "$p" "$f" "$s")$'\n'
+done
+
+printf '\n%s\n' "$table"
+printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
