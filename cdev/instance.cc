@@ -16,7 +16,7 @@ lock_class_key change_lock_key;
 
 } // namespace
 
-Instance::Instance(Id minor, Ref<struct inode> inode, const region::Spec &spec)
+Instance::Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec)
 	: spec_(spec), minor_(move(minor)), inode_(move(inode)),
 	  change_lock_("unidax_change_lock", change_lock_key), device_{}, cdev_{}
 {}
@@ -47,7 +47,7 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 {
 	const region::Spec &spec = region::spec(*region);
 	Id minor = TRY(state->minors.take(state->numbers.count() - 1));
-	Ref<struct inode> inode = TRY(fs::instance_inode(state->numbers.at(minor.get())));
+	fs::InstanceInode inode = TRY(fs::instance_inode(state->numbers.at(minor.get())));
 	Box<Instance> made = TRY(Box<Instance>::make(move(minor), move(inode), spec));
 
 	TRY(made->live_.init("unidax_fault_lock", fault_lock_key));
@@ -57,7 +57,7 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	TRY(check(dev_set_name(&instance->device_, "dax%d.%u", spec.id, id)));
 
 	region::Lease lease =
-		TRY(region::lease(*region, instance->inode_.share(), dev_name(&instance->device_)));
+		TRY(region::lease(*region, Ref<struct inode>::share(instance->inode()), dev_name(&instance->device_)));
 
 	if (size) {
 		region::Extension extension =

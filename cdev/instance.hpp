@@ -44,15 +44,16 @@ public:
 	 * @timeout_ms: how long a shrink waits for pages that are in use
 	 *
 	 * Until it has succeeded nobody sees anything but the old size. Afterwards a uevent and a
-	 * poll event tell. Context: process context, no lock held; sleeps, killable. Errors:
-	 * -EINVAL (granule), -ENOSPC, -EBUSY (in use at the time limit), -ENXIO (removed), -EINTR,
-	 * -ENOMEM.
+	 * poll event tell.
+	 * Context: process context, no lock held; sleeps, killable.
+	 * Errors: -EINVAL (granule), -ENOSPC, -EBUSY (in use at the time limit), -ENXIO (removed),
+	 * -EINTR, -ENOMEM.
 	 */
 	[[nodiscard]] Result<> resize(u64 size, unsigned int timeout_ms);
 	/**
 	 * append() - grow by the range [@start, @start + @size) of physical addresses.
-	 * Context: as resize(). Errors: -ENXIO (not aligned, removed), -ENOMEM (not free, no
-	 * memory), -EINTR.
+	 * Context: as resize().
+	 * Errors: -ENXIO (not aligned, removed), -ENOMEM (not free, no memory), -EINTR.
 	 */
 	[[nodiscard]] Result<> append(u64 start, u64 size);
 	/**
@@ -63,7 +64,7 @@ public:
 	 */
 	[[nodiscard]] Result<> set_align(u64 align);
 
-	Instance(Id minor, Ref<inode> inode, const region::Spec &spec);
+	Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec);
 
 	[[nodiscard]] static Instance &of(struct ::cdev &cdev)
 	{
@@ -93,15 +94,19 @@ private:
 	/** withdraw() - revoke, unmap and give everything back. */
 	void withdraw();
 
-	/** begin_change() - take change_lock_ for one change. Errors: -EINTR, -ENXIO (being
-	 * removed). */
+	/**
+	 * begin_change() - take change_lock_ for one change. Errors: -EINTR, -ENXIO (being
+	 * removed).
+	 */
 	[[nodiscard]] Result<> begin_change();
 	/** leased() - the extents, for whoever is changing them. */
 	[[nodiscard]] region::Leased &leased() REQUIRES(change_lock_);
 	[[nodiscard]] Result<> grow(region::Extension extension) REQUIRES(change_lock_);
 	[[nodiscard]] Result<> shrink(u64 size, unsigned int timeout_ms) REQUIRES(change_lock_);
-	/** drain() - wait until no page of @cut is in use. Errors: -EBUSY at @deadline (jiffies),
-	 * -EINTR, -ENXIO. */
+	/**
+	 * drain() - wait until no page of @cut is in use. Errors: -EBUSY at @deadline (jiffies),
+	 * -EINTR, -ENXIO.
+	 */
 	[[nodiscard]] Result<> drain(const region::Cut &cut, unsigned long deadline)
 		REQUIRES(change_lock_);
 	/** notify() - tell user space that the size was @before bytes and is another now. */
@@ -109,7 +114,7 @@ private:
 
 	const region::Spec spec_;
 	const Id minor_;
-	const Ref<struct inode> inode_;
+	const fs::InstanceInode inode_;
 	Revocable<Live> live_;
 	/* One change of extents or alignment at a time. */
 	Mutex change_lock_;

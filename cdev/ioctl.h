@@ -20,13 +20,15 @@ extern "C" {
 
 /**
  * unidax_ioctl() - file_operations.unlocked_ioctl of an instance.
- * Context: process context, sleeps. Return: 0 or a negative errno; -ENOTTY for what is not ours.
+ * Context: process context, sleeps.
+ * Return: 0 or a negative errno; -ENOTTY for what is not ours.
  */
 long unidax_ioctl(struct file *file, unsigned int command, unsigned long argument);
 
 /**
  * unidax_file_info() - fill @info but for its size and flags.
- * Context: process context, may sleep. Return: 0, -ENXIO (removed).
+ * Context: process context, may sleep.
+ * Return: 0, -ENXIO (removed).
  */
 int unidax_file_info(struct file *file, struct unidax_info *info);
 
@@ -34,7 +36,8 @@ int unidax_file_info(struct file *file, struct unidax_info *info);
  * unidax_file_resize() - change the instance's size.
  * @bytes: the new size
  * @timeout_ms: how long to wait for pages in use; 0: the module's default
- * Context: process context, sleeps, killable. Return: 0 or a negative errno, see UNIDAX_RESIZE.
+ * Context: process context, sleeps, killable.
+ * Return: 0 or a negative errno, see UNIDAX_RESIZE.
  */
 int unidax_file_resize(struct file *file, u64 bytes, unsigned int timeout_ms);
 

@@ -25,8 +25,10 @@ public:
 	 */
 	[[nodiscard]] Result<> grow_to(Instance &instance, unsigned int count);
 
-	/** shrink_to() - have no more than @count directories. Context: as grow_to(); waits for
-	 * their readers. */
+	/**
+	 * shrink_to() - have no more than @count directories.
+	 * Context: as grow_to(); waits for their readers.
+	 */
 	void shrink_to(unsigned int count);
 
 private:

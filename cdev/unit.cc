@@ -15,8 +15,11 @@ lock_class_key class_key;
 Result<> start()
 {
 	constexpr int fewest = 256, most = 1 << MINORBITS;
-	DeviceNumbers numbers =
-		TRY(DeviceNumbers::make(smaller(larger(unidax_nr_dax, fewest), most)));
+
+	/* What the parameter shows is what there is. */
+	unidax_nr_dax = smaller(larger(unidax_nr_dax, fewest), most);
+
+	DeviceNumbers numbers = TRY(DeviceNumbers::make(unidax_nr_dax));
 	DeviceClass device_class = TRY(DeviceClass::make());
 
 	state.emplace(move(numbers), move(device_class));

@@ -18,8 +18,10 @@ namespace unidax::cdev {
  */
 class DeviceNumbers {
 public:
-	/** make() - @count minors under a new major. Context: process context. Errors: -ENOMEM,
-	 * -EBUSY. */
+	/**
+	 * make() - @count minors under a new major.
+	 * Context: process context. Errors: -ENOMEM, -EBUSY.
+	 */
 	[[nodiscard]] static Result<DeviceNumbers> make(unsigned int count)
 	{
 		dev_t first;

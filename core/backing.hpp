@@ -58,12 +58,12 @@ public:
 	/**
 	 * make() - claim the range and make struct pages over it.
 	 * @start: first physical address, bytes; @size: bytes; both multiples of @align and
-	 * memremap_compat_align()
+	 *   memremap_compat_align()
 	 * @align: PAGE_SIZE, PMD_SIZE or PUD_SIZE, bytes: the size of a compound page
 	 * @node: NUMA node to take the struct pages from, or NUMA_NO_NODE
 	 * @id: the region's, for the name in /proc/iomem
-	 * Context: process context, sleeps. Errors: -EBUSY (claimed by somebody), -ENOMEM, what
-	 * memremap_pages() returns.
+	 * Context: process context, sleeps.
+	 * Errors: -EBUSY (claimed by somebody), -ENOMEM, what memremap_pages() returns.
 	 */
 	[[nodiscard]] static Result<Box<Backing>> make(u64 start, u64 size, u64 align, int node,
 						       int id);

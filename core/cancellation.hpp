@@ -18,8 +18,10 @@ public:
 
 	[[nodiscard]] bool cancelled() const { return READ_ONCE(cancelled_); }
 
-	/** check() - whether to go on. Errors: -ENXIO (cancelled), -EINTR (a fatal signal is
-	 * pending). */
+	/**
+	 * check() - whether to go on. Errors: -ENXIO (cancelled), -EINTR (a fatal signal is
+	 * pending).
+	 */
 	[[nodiscard]] Result<> check() const;
 
 	/**

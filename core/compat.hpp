@@ -24,8 +24,10 @@ namespace unidax::compat {
 	return false;
 }
 
-/** page_busy() - whether anybody but the page map holds @head. Up to 6.14 an idle device page
- * counts one. */
+/**
+ * page_busy() - whether anybody but the page map holds @head. Up to 6.14 an idle device page counts
+ * one.
+ */
 [[nodiscard]] inline bool page_busy(page &head)
 {
 	return page_ref_count(&head) > 1;
@@ -51,8 +53,10 @@ template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, 
 		return vmf_insert_pfn_pud(&vmf, entry, write);
 }
 
-/** find_area() - free addresses of the current process, as mmap(2) would choose them. Context:
- * mmap_lock held. */
+/**
+ * find_area() - free addresses of the current process, as mmap(2) would choose them. Context:
+ * mmap_lock held.
+ */
 [[nodiscard]] inline unsigned long find_area(file *file, unsigned long address,
 					     unsigned long length, unsigned long pgoff,
 					     unsigned long flags)
@@ -68,8 +72,10 @@ inline void add_vm_flags(vm_area_struct &vma, unsigned long flags)
 	vma.vm_flags |= flags;
 }
 
-/** make_class() - a device class, ERR_PTR on failure. @key: static. Context: process context, may
- * sleep. */
+/**
+ * make_class() - a device class, ERR_PTR on failure. @key: static.
+ * Context: process context, may sleep.
+ */
 [[nodiscard]] inline class_ *make_class(const char *name, [[maybe_unused]] lock_class_key &key)
 {
 	/* 6.4 and later: class_create() with the name alone. */

@@ -41,7 +41,7 @@ public:
 	/**
 	 * make() - a directory under @parent, named by printf @format with @index.
 	 * @type: with release() below as its release, kobj_sysfs_ops, and the directory's
-	 * attributes
+	 *   attributes
 	 * @outstanding: of the unit whose code @type leads to
 	 * Context: process context, may sleep. Errors: -EEXIST, -ENOMEM.
 	 */

@@ -85,8 +85,8 @@ public:
 	}
 
 	/**
-	 * find() - the extent that holds @pgoff, or null when it lies past the end.
-	 * Costs O(log n) in the number of extents.
+	 * find() - the extent that holds @pgoff, or null when it lies past the end. Costs O(log n)
+	 * in the number of extents.
 	 */
 	[[nodiscard]] const Extent *find(Pgoff pgoff) const
 	{

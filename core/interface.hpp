@@ -43,13 +43,25 @@ template <> struct RefTraits<cdev::Instance> {
 
 namespace fs {
 
-/**
- * instance_inode() - the daxfs inode of an instance, made when it is not there yet.
- * @devt: the instance's device number; one inode, and so one address_space, per number
+/** forget() - what the end of an InstanceInode does; call it in no other way. See there. */
+void forget(Ref<inode> inode);
+
+/*
+ * The inode of an instance. Its end makes the number free: a later instance of that number gets
+ * another inode, even while pages that are still pinned keep this one. (They would share futexes.)
  *
- * Context: process context, may sleep. Errors: -ENOMEM.
+ * Context of the end: process context, may sleep.
  */
-[[nodiscard]] Result<Ref<inode>> instance_inode(dev_t devt);
+using InstanceInode = Registered<inode, forget>;
+
+/**
+ * instance_inode() - the daxfs inode of an instance.
+ * @devt: the instance's device number; one inode, and so one address_space, for each
+ *
+ * Context: process context, may sleep.
+ * Errors: -ENOMEM.
+ */
+[[nodiscard]] Result<InstanceInode> instance_inode(dev_t devt);
 
 } // namespace fs
 
@@ -130,8 +142,10 @@ public:
 	/** added() - what was claimed. */
 	[[nodiscard]] const ExtentMap &added() const { return added_; }
 
-	/** commit() - the lease has the extents from now on. Context: readers of the lease are
-	 * locked out. */
+	/**
+	 * commit() - the lease has the extents from now on.
+	 * Context: readers of the lease are locked out.
+	 */
 	void commit();
 
 private:
@@ -161,8 +175,10 @@ public:
 	/** end() - offset where the lease ends before the cut. */
 	[[nodiscard]] Pgoff end() const { return tail_.end_pgoff(); }
 
-	/** first_busy() - offset of the first page of the tail at or after @from that is in use, or
-	 * end(). */
+	/**
+	 * first_busy() - offset of the first page of the tail at or after @from that is in use, or
+	 * end().
+	 */
 	[[nodiscard]] Pgoff first_busy(Pgoff from) const;
 
 	/**
@@ -180,11 +196,11 @@ private:
 };
 
 /**
- * make() - a region over a provider's memory, with page maps and its dax_region directory under
- *@parent.
+ * make() - a region over a provider's memory, with page maps and a directory dax_region.
+ * @parent: where that directory goes
  * @registration: what creates and deletes instances when the directory's attributes ask for it;
- *outlives the region's service Context: process context, sleeps. Errors: as
- *unidax_register_region().
+ *   outlives the region's service
+ * Context: process context, sleeps. Errors: as unidax_register_region().
  */
 [[nodiscard]] Result<RegisteredRegion> make(const Spec &spec, device &parent,
 					    Registration &registration);
@@ -208,7 +224,7 @@ private:
  * first that fit.
  * @size: bytes, more than the lease has; a multiple of @align
  * @align: bytes; every new extent is physically aligned to it. A multiple of the region's
- * alignment.
+ *   alignment.
  * @cancellation: stops the zeroing
  *
  * Extents of a volatile region are zeroed: what they hold is not the new holder's.
@@ -231,8 +247,10 @@ private:
  */
 [[nodiscard]] Result<Cut> cut(Leased &leased, u64 size);
 
-/** busy() - whether a page that was given back is still in use. Context: process context, may
- * sleep. */
+/**
+ * busy() - whether a page that was given back is still in use.
+ * Context: process context, may sleep.
+ */
 [[nodiscard]] bool busy(Region &region);
 
 } // namespace region
@@ -282,8 +300,8 @@ using RegisteredInstance = Registered<Instance, remove>;
 
 /**
  * retire() - declare that an instance of size 0 is about to be removed: from now on it cannot grow.
- * Context: process context, may sleep. Errors: -EBUSY (it has a size), -ENXIO (it is being removed
- * already), -EINTR.
+ * Context: process context, may sleep.
+ * Errors: -EBUSY (it has a size), -ENXIO (it is being removed already), -EINTR.
  */
 [[nodiscard]] Result<> retire(Instance &instance);
 
@@ -293,8 +311,8 @@ using RegisteredInstance = Registered<Instance, remove>;
  * @id: the I of daxR.I
  * @size: bytes
  *
- * Context: process context, sleeps, killable. Errors: as region::lease(); -EEXIST, -ENOSPC (no
- * minor left), -ENOMEM.
+ * Context: process context, sleeps, killable.
+ * Errors: as region::lease(); -EEXIST, -ENOSPC (no minor left), -ENOMEM.
  */
 [[nodiscard]] Result<RegisteredInstance> make(Ref<region::Region> region, device &parent,
 					      unsigned int id, u64 size);
@@ -310,12 +328,16 @@ namespace registration {
  * function of the region's directory; the functions sleep.
  */
 
-/** create() - one more instance of @region, of size 0. Errors: -ENOSPC (nothing left of the
- * region), -ENXIO, -ENOMEM, ... */
+/**
+ * create() - one more instance of @region, of size 0. Errors: -ENOSPC (nothing left of the region),
+ * -ENXIO, -ENOMEM, ...
+ */
 [[nodiscard]] Result<> create(Registration &registration, region::Region &region);
 
-/** remove() - the instance called @name, which has size 0. Errors: -ENXIO (no such), -EBUSY (has a
- * size), -EINTR. */
+/**
+ * remove() - the instance called @name, which has size 0. Errors: -ENXIO (no such), -EBUSY (has a
+ * size), -EINTR.
+ */
 [[nodiscard]] Result<> remove(Registration &registration, const char *name);
 
 /** show_youngest() - print the name of the instance that was made last, or nothing. */

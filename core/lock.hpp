@@ -9,8 +9,9 @@
  *     core: Registration::lock_       which instances a region has
  *       cdev: Instance::change_lock_  one size or alignment change of an instance at a time
  *         region: Region::lock_       which part of a region is given out
- *           core: Revocable           the fault lock: shared by faults, exclusive for shrink and
- * revoke i_mmap_rwsem, page-table lock (the kernel's) core: Quarantine::lock_           leaf
+ *           core: Revocable           the fault lock: faults share it, shrink and revoke exclude
+ *             i_mmap_rwsem, page-table lock (the kernel's)
+ *   core: Quarantine::lock_           takes Region::lock_ inside, nothing else
  *
  * Faults arrive with mmap_lock held and take the fault lock shared; nobody who holds it exclusively
  * touches user memory or mmap_lock. device_del() and kobject_del() wait for running attribute

@@ -12,7 +12,8 @@ extern "C" {
 
 /**
  * unidax_start() - start every unit.
- * Context: module init. Return: 0, or a negative errno with nothing left behind.
+ * Context: module init.
+ * Return: 0, or a negative errno with nothing left behind.
  */
 int unidax_start(void);
 

@@ -25,8 +25,8 @@ struct unidax_region;
  * @id: the R of daxR.I; from memregion_alloc(), or what the kernel gave the memory already
  * @start: first physical address, bytes
  * @size: length in bytes
- * @align: smallest unit that is handed out and mapped, bytes: PAGE_SIZE, PMD_SIZE or PUD_SIZE.
- *@start and @size are multiples of it and of memremap_compat_align().
+ * @align: smallest unit that is handed out, bytes: PAGE_SIZE, PMD_SIZE or PUD_SIZE; @start and
+ *   @size are multiples of it and of memremap_compat_align()
  * @target_node: NUMA node that the memory would be if it were onlined, or NUMA_NO_NODE
  * @flags: UNIDAX_REGION_*
  */
@@ -49,10 +49,13 @@ extern "C" {
  * @desc: read during the call only
  *
  * Context: process context, may sleep; takes time in proportion to the size (page map; a volatile
- * region is zeroed). Return: the region, or ERR_PTR: -EINVAL  alignment, size or address is not
- * usable (the log says which) -EBUSY   somebody else uses (part of) the range, among them a region
- * of ours that is still pinned -EEXIST  the id is in use -ENOMEM, and what memremap_pages() and
- * device_add() return Nothing is left behind on failure.
+ * region is zeroed).
+ *
+ * Return: the region, or ERR_PTR with nothing left behind:
+ * * -EINVAL - alignment, size or address is not usable (the log says which)
+ * * -EBUSY  - somebody else uses (part of) the range, maybe a region of ours that is still pinned
+ * * -EEXIST - the id is in use
+ * * -ENOMEM, and what memremap_pages() and device_add() return
  */
 struct unidax_region *unidax_register_region(const struct unidax_region_desc *desc);
 

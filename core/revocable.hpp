@@ -123,7 +123,8 @@ public:
 	/**
 	 * revoke() - close the door for good and hand the value to @teardown, which runs once,
 	 * after the last reader is out and without the lock. Nothing happens when the value is not
-	 * published. Context: process context, sleeps as exclusive() does.
+	 * published.
+	 * Context: process context, sleeps as exclusive() does.
 	 */
 	template <class Teardown> void revoke(Teardown teardown) NO_THREAD_SAFETY_ANALYSIS
 	{

@@ -41,8 +41,10 @@ template <class T, class U = T> [[nodiscard]] constexpr T exchange(T &object, U 
 	return old;
 }
 
-/** larger() - the larger of two values of one type; the kernel's max() is a macro that needs C's
- * type rules. */
+/**
+ * larger() - the larger of two values of one type; the kernel's max() is a macro that needs C's
+ * type rules.
+ */
 template <class T> [[nodiscard]] constexpr T larger(T a, T b)
 {
 	return a < b ? b : a;

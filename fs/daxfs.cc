@@ -26,8 +26,8 @@ class InodeCache : public Unique<kmem_cache *, [](kmem_cache *cache) {
 public:
 	/**
 	 * make() - create the slab.
-	 * Context: process context. Errors: -ENOMEM, the only reason that kmem_cache_create() fails
-	 * for at run time.
+	 * Context: process context.
+	 * Errors: -ENOMEM, the only reason that kmem_cache_create() fails for at run time.
 	 */
 	[[nodiscard]] static Result<InodeCache> make()
 	{
@@ -74,8 +74,10 @@ class Mount : public Unique<vfsmount *, [](vfsmount *mount) {
 	kern_unmount(mount);
 }> {
 public:
-	/** make() - mount @type for the kernel. Context: process context. Errors: -ENOMEM and what
-	 * a mount returns. */
+	/**
+	 * make() - mount @type for the kernel.
+	 * Context: process context. Errors: -ENOMEM and what a mount returns.
+	 */
 	[[nodiscard]] static Result<Mount> make(file_system_type &type)
 	{
 		vfsmount *const mount = TRY(check_pointer(kern_mount(&type)));
@@ -167,7 +169,7 @@ unsigned long hash_of(dev_t devt)
 
 const Unit unit = {.name = "fs", .start = start, .stop = stop};
 
-Result<Ref<inode>> instance_inode(dev_t devt)
+Result<InstanceInode> instance_inode(dev_t devt)
 {
 	inode *const inode = iget5_locked(
 		state->mount.get()->mnt_sb, hash_of(devt),
@@ -191,7 +193,12 @@ Result<Ref<inode>> instance_inode(dev_t devt)
 		mapping_set_gfp_mask(inode->i_mapping, GFP_USER);
 		unlock_new_inode(inode);
 	}
-	return Ref<struct inode>::adopt(*inode);
+	return InstanceInode(Ref<struct inode>::adopt(*inode));
+}
+
+void forget(Ref<inode> inode)
+{
+	remove_inode_hash(&*inode);
 }
 
 } // namespace unidax::fs

@@ -104,16 +104,20 @@ public:
 	[[nodiscard]] Result<Extension> extend_by(Allocation &allocation, Pfn pfn, Pages count,
 						  const Cancellation &cancellation);
 
-	/** return_extents() - unkey the pages of @extents, which are idle, and take them out of the
-	 * tree. */
+	/**
+	 * return_extents() - unkey the pages of @extents, which are idle, and take them out of the
+	 * tree.
+	 */
 	void return_extents(const ExtentMap &extents);
 
 	void get() { kref_get(&refs_); }
 	void put();
 
 private:
-	/** for_each_gap() - visit free stretches, cut to multiples of @align bytes, until @visit
-	 * returns false. */
+	/**
+	 * for_each_gap() - visit free stretches, cut to multiples of @align bytes, until @visit
+	 * returns false.
+	 */
 	template <class Visit> void for_each_gap(u64 align, Visit visit) REQUIRES(lock_);
 	/** gap_at() - how many free pages there are from @pfn on. */
 	[[nodiscard]] Pages gap_at(Pfn pfn) REQUIRES(lock_);

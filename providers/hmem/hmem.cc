@@ -78,8 +78,8 @@ int report_foreign(device *candidate, void *)
 		dev_warn(candidate, "not bound; the kernel log says why\n");
 	else if (candidate->driver != &driver.driver)
 		dev_warn(candidate,
-			 "in use by driver %s; unbind it there first, or blacklist that driver\n",
-			 candidate->driver->name);
+			 "in use by driver %s; unbind it there first, or blacklist module %s\n",
+			 candidate->driver->name, module_name(candidate->driver->owner));
 	device_unlock(candidate);
 	return 0;
 }

@@ -11,7 +11,8 @@ extern "C" {
 
 /**
  * unidax_hmem_start() - register the platform driver; it binds what nobody else has.
- * Context: module init. Return: 0 or a negative errno.
+ * Context: module init.
+ * Return: 0 or a negative errno.
  */
 int unidax_hmem_start(void);
 

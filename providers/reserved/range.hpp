@@ -22,8 +22,7 @@ struct Range {
 	[[nodiscard]] u64 end() const { return start + size; }
 
 	/**
-	 * parse() - read @text, which outlives the result.
-	 * Logs what is wrong. Errors: -EINVAL.
+	 * parse() - read @text, which outlives the result. Logs what is wrong. Errors: -EINVAL.
 	 */
 	[[nodiscard]] static Result<Range> parse(const char *text);
 

@@ -18,7 +18,8 @@ extern "C" {
  * @count: how many
  *
  * All or nothing; the log says which range is refused and why.
- * Context: module init. Return: 0 or a negative errno.
+ * Context: module init.
+ * Return: 0 or a negative errno.
  */
 int unidax_reserved_start(const char *const *ranges, unsigned int count);
 
