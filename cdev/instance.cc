@@ -7,6 +7,7 @@
  */
 #include "cdev/instance.hpp"
 #include "cdev/unit.hpp"
+#include "core/compat.hpp"
 
 namespace unidax::cdev {
 namespace {
@@ -87,11 +88,17 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	return registered;
 }
 
+void Instance::unmap(u64 start, u64 size)
+{
+	unmap_mapping_range(inode_->i_mapping, start, size, 1);
+	compat::flush_tlbs();
+}
+
 void Instance::withdraw()
 {
 	live_.revoke([this](Live live) {
 		/* No fault inserts any more: one pass finds every entry. */
-		unmap_mapping_range(inode_->i_mapping, 0, 0, 1);
+		unmap(0, 0);
 		/* The lease ends here, unmapped. */
 		Live gone(move(live));
 	});

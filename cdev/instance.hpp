@@ -91,6 +91,11 @@ public:
 private:
 	/** attach() - from here on the object is counted by its device. */
 	[[nodiscard]] static Ref<Instance> attach(Box<Instance> instance, struct device &parent);
+	/**
+	 * unmap() - take @size bytes at @start, or all from there on if 0, out of every mapping.
+	 * Context: no fault can insert there meanwhile; process context, may sleep.
+	 */
+	void unmap(u64 start, u64 size);
 	/** withdraw() - revoke, unmap and give everything back. */
 	void withdraw();
 

@@ -113,7 +113,7 @@ Result<> Instance::shrink(u64 size, unsigned int timeout_ms)
 		{
 			const auto live = live_.exclusive();
 
-			unmap_mapping_range(inode_->i_mapping, size, before - size, 1);
+			unmap(size, before - size);
 			if (cut.first_busy({}) == cut.end()) {
 				cut.commit();
 				break;

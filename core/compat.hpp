@@ -65,6 +65,20 @@ template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, 
 	return kernel::current_task()->mm->get_unmapped_area(file, address, length, pgoff, flags);
 }
 
+/**
+ * flush_tlbs() - make every processor forget every translation.
+ *
+ * unmap_mapping_range() flushes for the entries that it finds. Up to 6.1 at least, some calls that
+ * any user may make (madvise(MADV_COLD) on a PMD, mprotect() and mremap() on a PUD) take a device's
+ * large entry for a broken one and drop it without a flush; a processor may go on using what no page
+ * table has. Memory that changes hands needs this.
+ * Context: process context, may sleep.
+ */
+inline void flush_tlbs()
+{
+	on_each_cpu([](void *) { __flush_tlb_all(); }, nullptr, 1);
+}
+
 /** add_vm_flags() - set flags of a VMA that is being made. */
 inline void add_vm_flags(vm_area_struct &vma, unsigned long flags)
 {

@@ -126,6 +126,8 @@ extern "C" {
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#include <asm/tlbflush.h>
+
 } /* extern "C" */
 
 #pragma GCC diagnostic pop
