@@ -91,15 +91,39 @@ template <u64 Size> struct MappingOps {
 	}
 
 	static unsigned long pagesize(vm_area_struct *) { return Size; }
+
+	/* Where the kernel loses entries, it shall find none: the next touch faults them in again. */
+	static void forget(vm_area_struct &vma)
+	{
+		unmap_mapping_range(vma.vm_file->f_mapping, Pgoff{vma.vm_pgoff}.bytes(),
+				    vma.vm_end - vma.vm_start, 1);
+	}
+
+	static int mprotect(vm_area_struct *vma, unsigned long, unsigned long, unsigned long)
+	{
+		forget(*vma);
+		return 0;
+	}
+
+	/* The target of a move, before the move; a child's copy at fork has no entries yet. */
+	static void open(vm_area_struct *vma)
+	{
+		if (vma->vm_mm == kernel::current_task()->mm)
+			forget(*vma);
+	}
 };
 
 template <u64 Size> constexpr vm_operations_struct make_ops()
 {
 	using Ops = MappingOps<Size>;
 
+	constexpr bool forgets = Size == PUD_SIZE && compat::loses_pud_entries;
+
 	return {
+		.open = forgets ? Ops::open : nullptr,
 		.may_split = Ops::may_split,
 		.mremap = Ops::mremap,
+		.mprotect = forgets ? Ops::mprotect : nullptr,
 		.fault = Ops::fault,
 		.huge_fault = Ops::huge_fault,
 		.pagesize = Ops::pagesize,

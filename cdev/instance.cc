@@ -64,7 +64,7 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 		region::Extension extension =
 			TRY(region::extend(*lease.get(), size, spec.align, instance->removal_));
 
-		extension.commit();
+		extension.commit(instance->live_.unpublished());
 	}
 	instance->live_.publish(
 		{.region = move(region), .lease = move(lease), .align = spec.align});
@@ -80,10 +80,9 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	RegisteredInstance registered(move(instance));
 
 	/* A change may have come first, since the attributes are there. */
-	TRY(registered->begin_change());
+	MutexGuard change(registered->change_lock_, MutexGuard::killable);
 
-	MutexGuard change(registered->change_lock_, MutexGuard::adopt);
-
+	TRY(registered->may_change(change));
 	TRY(registered->mappings_.grow_to(*registered, registered->leased().extents.count()));
 	return registered;
 }

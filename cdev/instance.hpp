@@ -100,10 +100,11 @@ private:
 	void withdraw();
 
 	/**
-	 * begin_change() - take change_lock_ for one change. Errors: -EINTR, -ENXIO (being
-	 * removed).
+	 * may_change() - whether a change can begin.
+	 * @change: guard of change_lock_
+	 * Errors: -EINTR, -EBUSY (not taken), -ENXIO (being removed).
 	 */
-	[[nodiscard]] Result<> begin_change();
+	[[nodiscard]] Result<> may_change(const MutexGuard &change) const;
 	/** leased() - the extents, for whoever is changing them. */
 	[[nodiscard]] region::Leased &leased() REQUIRES(change_lock_);
 	[[nodiscard]] Result<> grow(region::Extension extension) REQUIRES(change_lock_);

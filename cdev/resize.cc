@@ -14,19 +14,16 @@
 
 namespace unidax::cdev {
 
-Result<> Instance::begin_change()
+Result<> Instance::may_change(const MutexGuard &change) const
 {
-	TRY(change_lock_.lock_killable());
-	if (!removal_.cancelled())
-		return {};
-	change_lock_.unlock();
-	return Error(-ENXIO);
+	TRY(change.taken());
+	return removal_.check();
 }
 
 region::Leased &Instance::leased()
 {
 	/*
-	 * SAFETY: kept beyond the guard, under change_lock_ and after begin_change(): only the
+	 * SAFETY: kept beyond the guard, under change_lock_ and after may_change(): only the
 	 * owner of that lock changes the extents, and removal waits for it before the lease ends.
 	 */
 	return *live_.try_access()->lease.get();
@@ -34,9 +31,10 @@ region::Leased &Instance::leased()
 
 Result<> Instance::resize(u64 size, unsigned int timeout_ms)
 {
-	TRY(begin_change());
+	MutexGuard change(change_lock_, MutexGuard::killable);
 
-	MutexGuard change(change_lock_, MutexGuard::adopt);
+	TRY(may_change(change));
+
 	const u64 before = leased().extents.size().bytes();
 	const u64 align = live_.try_access()->align;
 
@@ -58,9 +56,10 @@ Result<> Instance::resize(u64 size, unsigned int timeout_ms)
 
 Result<> Instance::append(u64 start, u64 size)
 {
-	TRY(begin_change());
+	MutexGuard change(change_lock_, MutexGuard::killable);
 
-	MutexGuard change(change_lock_, MutexGuard::adopt);
+	TRY(may_change(change));
+
 	const u64 before = leased().extents.size().bytes();
 
 	if (!size || !is_aligned(start | size, granule(live_.try_access()->align)))
@@ -79,7 +78,7 @@ Result<> Instance::grow(region::Extension extension)
 
 	const auto live = live_.exclusive();
 
-	extension.commit();
+	extension.commit(live);
 	return {};
 }
 
@@ -115,7 +114,7 @@ Result<> Instance::shrink(u64 size, unsigned int timeout_ms)
 
 			unmap(size, before - size);
 			if (cut.first_busy({}) == cut.end()) {
-				cut.commit();
+				cut.commit(live);
 				break;
 			}
 		}
@@ -131,10 +130,10 @@ Result<> Instance::set_align(u64 align)
 {
 	if (!compat::can_map(align))
 		return Error(-EINVAL);
-	TRY(begin_change());
 
-	MutexGuard change(change_lock_, MutexGuard::adopt);
+	MutexGuard change(change_lock_, MutexGuard::killable);
 
+	TRY(may_change(change));
 	for (const Extent &extent : leased().extents) {
 		if (!is_aligned(extent.pfn.bytes() | extent.count.bytes(), align))
 			return Error(-EINVAL);
@@ -151,13 +150,9 @@ Result<> Instance::set_align(u64 align)
 Result<> Instance::retire()
 {
 	/* A change that is under way is a use. */
-	if (!change_lock_.try_lock())
-		return Error(-EBUSY);
+	MutexGuard change(change_lock_, MutexGuard::try_only);
 
-	MutexGuard change(change_lock_, MutexGuard::adopt);
-
-	if (removal_.cancelled())
-		return Error(-ENXIO);
+	TRY(may_change(change));
 	if (leased().extents.count())
 		return Error(-EBUSY);
 	removal_.cancel();

@@ -79,6 +79,12 @@ inline void flush_tlbs()
 	on_each_cpu([](void *) { __flush_tlb_all(); }, nullptr, 1);
 }
 
+/*
+ * Whether mprotect() and mremap() take a device's PUD for a broken one and drop it without a flush,
+ * so that processors go on using the old translation. 6.12 knows better.
+ */
+constexpr bool loses_pud_entries = true;
+
 /** add_vm_flags() - set flags of a VMA that is being made. */
 inline void add_vm_flags(vm_area_struct &vma, unsigned long flags)
 {

@@ -19,6 +19,7 @@ namespace unidax {
 /* counted objects --------------------------------------------------------------------------- */
 
 class Registration;
+class Unobserved;
 namespace region {
 class Region;
 }
@@ -142,11 +143,8 @@ public:
 	/** added() - what was claimed. */
 	[[nodiscard]] const ExtentMap &added() const { return added_; }
 
-	/**
-	 * commit() - the lease has the extents from now on.
-	 * Context: readers of the lease are locked out.
-	 */
-	void commit();
+	/** commit() - the lease has the extents from now on. */
+	void commit(const Unobserved &);
 
 private:
 	/* Null when moved from. */
@@ -183,10 +181,9 @@ public:
 
 	/**
 	 * commit() - the lease ends at the cut from now on.
-	 * Context: readers of the lease are locked out, nothing maps the tail, no page of it is in
-	 * use.
+	 * Context: nothing maps the tail, no page of it is in use.
 	 */
-	void commit();
+	void commit(const Unobserved &);
 
 private:
 	Leased *leased_;

@@ -21,7 +21,8 @@
 
 #include "core/result.hpp"
 
-#ifdef __clang__
+/* Set by the gate that reads our preprocessed text with clang; g++ knows no such attributes. */
+#ifdef UNIDAX_THREAD_SAFETY
 #define UNIDAX_THREAD_ANNOTATION(x) __attribute__((x))
 #else
 #define UNIDAX_THREAD_ANNOTATION(x)
@@ -34,6 +35,8 @@
 #define EXCLUDES(...) UNIDAX_THREAD_ANNOTATION(locks_excluded(__VA_ARGS__))
 #define ACQUIRE(...) UNIDAX_THREAD_ANNOTATION(acquire_capability(__VA_ARGS__))
 #define ACQUIRE_SHARED(...) UNIDAX_THREAD_ANNOTATION(acquire_shared_capability(__VA_ARGS__))
+#define TRY_ACQUIRE(...) UNIDAX_THREAD_ANNOTATION(try_acquire_capability(__VA_ARGS__))
+#define ASSERT_CAPABILITY(x) UNIDAX_THREAD_ANNOTATION(assert_capability(x))
 #define RELEASE(...) UNIDAX_THREAD_ANNOTATION(release_capability(__VA_ARGS__))
 #define NO_THREAD_SAFETY_ANALYSIS UNIDAX_THREAD_ANNOTATION(no_thread_safety_analysis)
 
@@ -47,27 +50,53 @@ public:
 	~Mutex() { mutex_destroy(&mutex_); }
 
 	void lock() ACQUIRE() { mutex_lock(&mutex_); }
-	/** lock_killable() - lock, unless a fatal signal comes first. Errors: -EINTR. */
-	[[nodiscard]] Result<> lock_killable() { return check(mutex_lock_killable(&mutex_)); }
+	/** lock_killable() - lock, unless a fatal signal comes first: 0 or -EINTR. */
+	[[nodiscard]] int lock_killable() TRY_ACQUIRE(0) { return mutex_lock_killable(&mutex_); }
 	/** try_lock() - lock if nobody holds it. */
-	[[nodiscard]] bool try_lock() { return mutex_trylock(&mutex_); }
+	[[nodiscard]] bool try_lock() TRY_ACQUIRE(true) { return mutex_trylock(&mutex_); }
+	/** assert_held() - for a function literal, which cannot say what it requires. */
+	void assert_held() const ASSERT_CAPABILITY(this) { lockdep_assert_held(&mutex_); }
 	void unlock() RELEASE() { mutex_unlock(&mutex_); }
 
 private:
 	struct mutex mutex_;
 };
 
+/*
+ * Holds a mutex while it exists.
+ *
+ * INVARIANT: the mutex is held exactly if rc_ is 0. The analysis takes it for held either way: who
+ * asks for killable or try_only leaves the function unless taken() is ok.
+ */
 class SCOPED_CAPABILITY MutexGuard : NoCopy {
 public:
-	enum Adopt { adopt };
+	enum Killable { killable };
+	enum TryOnly { try_only };
 
-	explicit MutexGuard(Mutex &mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
-	/* The caller has locked it. */
-	MutexGuard(Mutex &mutex, Adopt) REQUIRES(mutex) : mutex_(mutex) {}
-	~MutexGuard() RELEASE() { mutex_.unlock(); }
+	/* Waits. */
+	explicit MutexGuard(Mutex &mutex) ACQUIRE(mutex) : mutex_(mutex), rc_(0) { mutex_.lock(); }
+	/* Waits, unless a fatal signal comes first: taken() is -EINTR. */
+	MutexGuard(Mutex &mutex, Killable) ACQUIRE(mutex)
+		: mutex_(mutex), rc_(mutex_.lock_killable())
+	{
+	}
+	/* Does not wait: taken() is -EBUSY when somebody holds it. */
+	MutexGuard(Mutex &mutex, TryOnly) ACQUIRE(mutex)
+		: mutex_(mutex), rc_(mutex_.try_lock() ? 0 : -EBUSY)
+	{
+	}
+	~MutexGuard() RELEASE() NO_THREAD_SAFETY_ANALYSIS
+	{
+		if (!rc_)
+			mutex_.unlock();
+	}
+
+	/** taken() - whether the mutex is held, and if not why. */
+	[[nodiscard]] Result<> taken() const { return check(rc_); }
 
 private:
 	Mutex &mutex_;
+	const int rc_;
 };
 
 } // namespace unidax

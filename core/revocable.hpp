@@ -20,6 +20,15 @@
 namespace unidax {
 
 /*
+ * Proof, as an argument, that nobody can see a change half done: an exclusive guard, or that the
+ * value is not published yet.
+ */
+class Unobserved : NoCopy {
+protected:
+	Unobserved() = default;
+};
+
+/*
  * INVARIANT: value_ is alive exactly while alive_; both change only under the exclusive side, or
  * while nobody else knows this object.
  */
@@ -45,7 +54,7 @@ public:
 	};
 
 	/* A writer's guard: holds the exclusive side while it exists and is not empty. */
-	class Exclusive : NoCopy {
+	class Exclusive : public Unobserved {
 	public:
 		~Exclusive()
 		{
@@ -61,6 +70,13 @@ public:
 		explicit Exclusive(Revocable *revocable) : revocable_(revocable) {}
 
 		Revocable *revocable_;
+	};
+
+	/* There are no readers before publish(). */
+	class Unpublished : public Unobserved {
+	private:
+		friend Revocable;
+		Unpublished() = default;
 	};
 
 	Revocable() : lock_{}, alive_(false) {}
@@ -83,6 +99,9 @@ public:
 	{
 		return check(__percpu_init_rwsem(&lock_, name, &key));
 	}
+
+	/** unpublished() - proof for what happens before publish(). */
+	[[nodiscard]] Unpublished unpublished() const { return {}; }
 
 	/**
 	 * publish() - put the value in place and open the door; once, before anybody else can reach

@@ -93,6 +93,11 @@ private:
 /* Stopping is the reverse: unmount (every inode is gone by then), unregister, wait for RCU, destroy
  * the slab. */
 struct State {
+	State(InodeCache cache, Registration registration, Mount mount)
+		: cache(move(cache)), registration(move(registration)), mount(move(mount))
+	{
+	}
+
 	InodeCache cache;
 	Registration registration;
 	Mount mount;

@@ -155,6 +155,7 @@ Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 alig
 		const Extent extent = {
 			.pgoff = next.end_pgoff(), .pfn = pfn, .count = smaller(count, missing)};
 
+		lock_.assert_held();
 		TRY(claim(extent, joins, allocation.name()));
 		next.append(extent);
 		added.append(extent);
@@ -234,7 +235,7 @@ Extension::~Extension()
 		Allocation::of(*leased_).region().return_extents(added_);
 }
 
-void Extension::commit()
+void Extension::commit(const Unobserved &)
 {
 	ExtentMap before = move(leased_->extents);
 
@@ -273,7 +274,7 @@ Pgoff Cut::first_busy(Pgoff from) const
 	return tail_.end_pgoff();
 }
 
-void Cut::commit()
+void Cut::commit(const Unobserved &)
 {
 	leased_->extents.truncate(keep_);
 	committed_ = true;

@@ -112,15 +112,15 @@ Slot<Box<Regions>> state;
 
 Result<> start(const char *const *texts, unsigned int count)
 {
-	Range ranges[UNIDAX_RESERVED_MAX];
-
 	if (!count) {
 		pr_err("no range given; say range=SIZE@START\n");
 		return Error(-EINVAL);
 	}
+	Array<Range> ranges = TRY(Array<Range>::make(count));
+
 	for (unsigned int i = 0; i < count; i++) {
 		ranges[i] = TRY(Range::parse(texts[i]));
-		TRY(ranges[i].check(ranges, i));
+		TRY(ranges[i].check(ranges.begin(), i));
 	}
 	if (security_locked_down(LOCKDOWN_DEV_MEM)) {
 		pr_err("range %s: the kernel is locked down, memory cannot be used by its "
