@@ -53,7 +53,7 @@ kselftest:
 help:
 	@echo '  make             build the modules (KDIR=DIRECTORY: other kernel headers; V=1: commands)'
 	@echo '  make clean       remove what a build made'
-	@echo '  make check       the static gates: layout, objects, language, dependencies, arrows, sparse'
+	@echo '  make check       the static gates (scripts/gates/), each with planted faults that it must find'
 	@echo '  make demo        a tour in a virtual machine'
 	@echo '  make test        the tests in a virtual machine'
 	@echo '  make kselftest   the kernel selftests in a virtual machine'
@@ -62,7 +62,13 @@ help:
 MAKEFLAGS += --no-builtin-rules
 Makefile: ;
 
-%.o %.i %.s: headers
+%.o: headers
+	+$(KBUILD) $@
+
+%.i: headers
+	+$(KBUILD) $@
+
+%.s: headers
 	+$(KBUILD) $@
 
 endif

@@ -29,7 +29,8 @@ ccflags-y += -I$(unidax-src)
 
 # gcc-12 -> g++-12, x86_64-linux-gnu-gcc -> x86_64-linux-gnu-g++, ccache gcc -> ccache g++
 ifneq ($(filter undefined default,$(origin CXX)),)
-CXX := $(strip $(foreach word,$(CC),$(dir $(filter /%,$(word)))$(patsubst gcc%,g++%,$(subst -gcc,-g++,$(notdir $(word))))))
+CXX := $(strip $(foreach word,$(CC),$(dir $(filter /%,$(word)))$(patsubst gcc%,g++%,\
+	 $(subst -gcc,-g++,$(notdir $(word))))))
 endif
 ifeq ($(findstring g++,$(CXX)),)
 $(error unidax: no C++ compiler for CC=$(CC): unidax is compiled by g++; set CXX)
@@ -83,6 +84,9 @@ unidax-language := -std=gnu++20 -fno-exceptions -fno-rtti -fno-threadsafe-static
 # standard; gcc supports it for every class without virtual bases.
 unidax-warnings := -Wall -Wextra -Werror -Wno-missing-field-initializers -Wno-unused-parameter \
 		   -Wno-sign-compare -Wno-invalid-offsetof -Wnon-virtual-dtor -Woverloaded-virtual
+
+# KASAN's red zones make frames larger than the code does: the warning stays one.
+unidax-warnings += $(if $(CONFIG_KASAN),-Wno-error=frame-larger-than=)
 
 # The overlay, then the copies, then the kernel, all as system headers. -MD and
 # not kbuild's -MMD, which leaves system headers out of the dependencies.

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "core/result.hpp"
+#include "core/provider.hpp"
 
 namespace unidax::reserved {
 

@@ -14,6 +14,8 @@
  *  - __unqual_scalar_typeof(): a template. C makes an enum an unsigned int and
  *    leaves a qualified pointer qualified; here both keep their type, without
  *    qualifiers.
+ *
+ * Weakens nothing.
  */
 #ifndef UNIDAX_OVERLAY_LINUX_COMPILER_TYPES_H
 #define UNIDAX_OVERLAY_LINUX_COMPILER_TYPES_H

@@ -23,9 +23,9 @@
 
 #pragma push_macro("private")
 #undef private
-#define _Generic(p, ...) \
-	((::kcxx::like_const<struct folio, decltype(p)>) \
-	 _compound_head(::kcxx::only_pointer_to<struct page>(p)))
+#define _Generic(p, ...)                                                \
+	((::kcxx::like_const<struct folio, decltype(p)>)_compound_head( \
+		::kcxx::only_pointer_to<struct page>(p)))
 
 #include_next <linux/page-flags.h>
 
@@ -33,8 +33,8 @@
 #pragma pop_macro("private")
 
 #undef page_folio
-#define page_folio(p) \
-	((::kcxx::like_const<struct folio, decltype(p)>) \
-	 _compound_head(::kcxx::only_pointer_to<struct page>(p)))
+#define page_folio(p)                                                   \
+	((::kcxx::like_const<struct folio, decltype(p)>)_compound_head( \
+		::kcxx::only_pointer_to<struct page>(p)))
 
 #endif

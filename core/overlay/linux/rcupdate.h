@@ -22,16 +22,20 @@
 #define __rcu_access_pointer(p, local, space) READ_ONCE(p)
 
 #undef __rcu_dereference_check
-#define __rcu_dereference_check(p, local, c, space) ({                                  \
-	/* Dependency order vs. p above. */                                             \
-	auto local = READ_ONCE(p);                                                      \
-	RCU_LOCKDEP_WARN(!(c), "suspicious rcu_dereference_check() usage");             \
-	local; })
+#define __rcu_dereference_check(p, local, c, space)                                 \
+	({                                                                          \
+		/* Dependency order vs. p above. */                                 \
+		auto local = READ_ONCE(p);                                          \
+		RCU_LOCKDEP_WARN(!(c), "suspicious rcu_dereference_check() usage"); \
+		local;                                                              \
+	})
 
 #undef __rcu_dereference_protected
-#define __rcu_dereference_protected(p, local, c, space) ({                              \
-	RCU_LOCKDEP_WARN(!(c), "suspicious rcu_dereference_protected() usage");         \
-	(::kcxx::unqualified<__typeof__(p)>)(p); })
+#define __rcu_dereference_protected(p, local, c, space)                                 \
+	({                                                                              \
+		RCU_LOCKDEP_WARN(!(c), "suspicious rcu_dereference_protected() usage"); \
+		(::kcxx::unqualified<__typeof__(p)>)(p);                                \
+	})
 
 #undef __rcu_dereference_raw
 #define __rcu_dereference_raw(p, local) READ_ONCE(p)

@@ -12,16 +12,16 @@
 
 extern "C++" {
 
-#define UNIDAX_SEQPROP(type, function, prop, result)                                    \
-	static __always_inline result unidax_seqprop_##prop(const type *s)              \
-	{                                                                               \
-		return function##_##prop(const_cast<type *>(s));                        \
+#define UNIDAX_SEQPROP(type, function, prop, result)                       \
+	static __always_inline result unidax_seqprop_##prop(const type *s) \
+	{                                                                  \
+		return function##_##prop(const_cast<type *>(s));           \
 	}
 
-#define UNIDAX_SEQPROPS(type, function)                                                 \
-	UNIDAX_SEQPROP(type, function, ptr, seqcount_t *)                               \
-	UNIDAX_SEQPROP(type, function, sequence, unsigned int)                          \
-	UNIDAX_SEQPROP(type, function, preemptible, bool)                               \
+#define UNIDAX_SEQPROPS(type, function)                        \
+	UNIDAX_SEQPROP(type, function, ptr, seqcount_t *)      \
+	UNIDAX_SEQPROP(type, function, sequence, unsigned int) \
+	UNIDAX_SEQPROP(type, function, preemptible, bool)      \
 	UNIDAX_SEQPROP(type, function, assert, void)
 
 UNIDAX_SEQPROPS(seqcount_t, __seqprop)

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+What the gates have in common: where things are, compiling through kbuild with
+the modules' own rule, and the one line with which a gate ends. It decides
+nothing; scripts/check.sh documents the line.
+
+Scratch files go below the user's cache directory, never into the tree.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "unidax", "gates")
+
+
+def kdir():
+    """The kernel build directory, by the top Makefile's own rule."""
+    if os.environ.get("KDIR"):
+        return os.environ["KDIR"]
+    text = subprocess.run(["make", "-s", "-C", ROOT, "print-kdir"], check=True, capture_output=True, text=True).stdout
+    return text.strip()
+
+
+def kernel_headers():
+    """The kernel headers that core/kernel.hpp lists, in its order."""
+    with open(os.path.join(ROOT, "core", "kernel.hpp"), encoding="utf-8") as f:
+        return re.findall(r"^#include <([^>]+)>", f.read(), re.M)
+
+
+def keywords():
+    """The words that core/overlay/keywords.h renames to word_."""
+    with open(os.path.join(ROOT, "core", "overlay", "keywords.h"), encoding="utf-8") as f:
+        return set(re.findall(r"^#define (\w+) \1_$", f.read(), re.M))
+
+
+class Scratch:
+    """A directory in the cache with sources that kbuild compiles by the project's rule."""
+
+    def __init__(self, name):
+        self.path = os.path.join(CACHE, name)
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.makedirs(self.path)
+        self.objects = []
+        self.flags = []
+
+    def file(self, name):
+        return os.path.join(self.path, name)
+
+    def write(self, name, text, flags=""):
+        """Add a file; a .c or .cc becomes an object, with `flags` after all others."""
+        path = self.file(name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        stem, extension = os.path.splitext(name)
+        if extension in (".c", ".cc"):
+            self.objects.append(stem + ".o")
+            if flags:
+                self.flags.append("%s_%s.o := %s" % ({".c": "CFLAGS", ".cc": "CXXFLAGS"}[extension],
+                                                     os.path.basename(stem), flags))
+        return path
+
+    def make(self, *targets, module="probe", keep_going=False, variables=()):
+        """Run kbuild on the directory; returns (exit status, output)."""
+        kbuild = ["obj-m := %s.o" % module, "%s-y := %s" % (module, " ".join(self.objects)), *self.flags,
+                  "include %s/scripts/Makefile.cxx" % ROOT]
+        with open(self.file("Kbuild"), "w", encoding="utf-8") as f:
+            f.write("\n".join(kbuild) + "\n")
+        return make(self.path, *targets, keep_going=keep_going, variables=variables)
+
+    def command(self, name):
+        """The compiler command that kbuild used for an object, as a list, without objtool."""
+        return saved_command(self.file(name))
+
+
+def make(directory, *targets, keep_going=False, variables=()):
+    command = ["make", "-C", kdir(), "M=" + directory, "-j2", "CONFIG_SECTION_MISMATCH_WARN_ONLY=",
+               *(["-k"] if keep_going else []), *variables, *targets]
+    # A make above this one must not lend its job server or its variables.
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
+    env["LC_ALL"] = "C"
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env, check=False)
+    return done.returncode, done.stdout
+
+
+def cmd_file(obj):
+    return os.path.join(os.path.dirname(obj), "." + os.path.basename(obj) + ".cmd")
+
+
+def saved_command(obj):
+    with open(cmd_file(obj), encoding="utf-8") as f:
+        line = f.readline()
+    line = line.split(":=", 1)[1].split(" ; ")[0].replace("$(pound)", "#").replace("$$", "$")
+    return shlex.split(line)
+
+
+def dependencies(obj):
+    """The files that the object's .cmd makes it depend on, its source among them."""
+    with open(cmd_file(obj), encoding="utf-8") as f:
+        text = f.read()
+    found = re.search(r"^deps_\S+ := \\\n((?:.*\\\n)*)", text, re.M)
+    words = found[1].replace("\\\n", " ").split() if found else []
+    # fixdep adds $(wildcard include/config/X) for each configuration symbol.
+    return [source(obj)] + [word for word in words if not word.startswith("$(wildcard") and not word.endswith(")")]
+
+
+def run(command, cwd=None):
+    """Run a compiler command where kbuild would; returns (exit status, output)."""
+    env = dict(os.environ, LC_ALL="C")
+    done = subprocess.run(command, cwd=cwd or kdir(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, env=env, check=False)
+    return done.returncode, done.stdout
+
+
+def modules():
+    """{path of a .ko: [paths of its objects]} of the last build."""
+    found = {}
+    with open(os.path.join(ROOT, "modules.order"), encoding="utf-8") as f:
+        for line in f:
+            module = os.path.splitext(line.strip())[0]
+            with open(module + ".mod", encoding="utf-8") as mod:
+                found[module + ".ko"] = mod.read().split()
+    return found
+
+
+def source(obj):
+    """The source that an object was compiled from."""
+    with open(cmd_file(obj), encoding="utf-8") as f:
+        return re.search(r"^source_\S+ := (\S+)", f.read(), re.M)[1]
+
+
+def cxx_objects():
+    """The C++ objects of the last build."""
+    return sorted(obj for objects in modules().values() for obj in objects if source(obj).endswith(".cc"))
+
+
+def cxx_sources():
+    """The C++ units that the tree holds, whether or not a module has them."""
+    return sorted(os.path.join(where, name)
+                  for top in ("core", "region", "fs", "cdev", "providers")
+                  for where, _, names in os.walk(os.path.join(ROOT, top))
+                  for name in names if name.endswith(".cc"))
+
+
+def cases(path):
+    """[(name, text, first line, last line)] of a file of cases that this kernel must refuse."""
+    found = []
+    with open(path, encoding="utf-8") as f:
+        lines = f.read().splitlines()
+    for number, line in enumerate(lines, 1):
+        match = re.match(r"// refused (\w+)(?: \[(\w+)\])?: (.*)$", line)
+        if match:
+            if found:
+                found[-1][3] = number - 1
+            found.append([match[1], match[3], number, len(lines), match[2]])
+    return [case[:4] for case in found if not case[4] or configured(case[4])]
+
+
+def configured(symbol):
+    """Whether the kernel is built with a configuration symbol."""
+    with open(os.path.join(kdir(), "include/config/auto.conf"), encoding="utf-8") as f:
+        return symbol + "=y" in f.read().splitlines()
+
+
+def messages(output, kinds="error"):
+    """Each compiler message: (its line, all its text with what led to it)."""
+    leads_to = re.compile(r"In file included from |\s+from |\S+ In |\S+ At global scope|"
+                          r".*\b(required|inlined) (from|by) ")
+    lead, blocks = [], []
+    for line in output.replace("\u2018", "'").replace("\u2019", "'").splitlines():
+        if re.match(r"\S+:\d+:\d+: (fatal )?(%s): " % kinds, line):
+            blocks.append((line, lead + [line]))
+            lead = []
+        elif leads_to.match(line):
+            lead.append(line)
+        elif blocks:
+            blocks[-1][1].extend(lead + [line])
+            lead = []
+    return [(line, "\n".join(block)) for line, block in blocks]
+
+
+def lines_named(text, path):
+    """The lines of a file that a message names, not counting the way through #includes."""
+    return {int(n) for line in text.splitlines() if not re.match(r"In file included from |\s+from ", line)
+            for n in re.findall(re.escape(path) + r":(\d+)", line)}
+
+
+def not_refused(path, found):
+    """The cases of a file that have not got their message: [case and what was said instead]."""
+    missed = []
+    for case, text, first, last in cases(path):
+        here = [block for _, block in found if any(first <= n <= last for n in lines_named(block, path))]
+        if not any(text in block for block in here):
+            missed.append("%s: %s" % (case, here[0] if here else "nothing was said"))
+    return missed
+
+
+class Report:
+    """Counts findings and controls, and prints the line that check.sh reads."""
+
+    def __init__(self, gate):
+        self.gate = gate
+        self.findings = 0
+        self.planted = 0
+        self.caught = 0
+
+    def note(self, text):
+        print("  " + text, flush=True)
+
+    def finding(self, text):
+        self.findings += 1
+        print("  FINDING: " + text, flush=True)
+
+    def control(self, name, caught, detail=""):
+        """One planted fault: `caught` says whether the gate named it."""
+        self.planted += 1
+        self.caught += bool(caught)
+        if not caught:
+            print("  CONTROL MISSED: %s%s" % (name, ": " + detail if detail else ""), flush=True)
+
+    def cases(self, path, found):
+        """Each case of a file must have its message among those found, and there must be no others."""
+        missed = not_refused(path, found)
+        for case in cases(path):
+            here = [line for line in missed if line.startswith(case[0] + ": ")]
+            self.control("%s: %s" % (os.path.basename(path), case[0]), not here, "".join(here))
+        for line, block in found:
+            if not any(first <= n <= last for n in lines_named(block, path) for _, _, first, last in cases(path)):
+                self.finding("%s: a message outside all cases: %s" % (os.path.basename(path), line))
+
+    def end(self, visited):
+        ok = not self.findings and self.caught == self.planted and self.planted
+        print("GATE %s: visited %s | findings %d | controls %d/%d"
+              % (self.gate, visited, self.findings, self.caught, self.planted), flush=True)
+        sys.exit(0 if ok else 1)
