@@ -16,6 +16,9 @@
 namespace unidax::fs {
 namespace {
 
+/* Without it no inode is a DAX inode, and the kernel never asks a mapping for large pages. */
+static_assert(IS_ENABLED(CONFIG_FS_DAX), "the kernel needs CONFIG_FS_DAX");
+
 constexpr unsigned long magic = 0x64617866; /* "daxf" */
 
 /* The slab that inodes come from. They are freed by RCU: its destruction has to wait for that. */

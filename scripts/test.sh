@@ -5,7 +5,7 @@
 #
 # Everything there is, from an unprepared machine: installs what the tests need, builds, and runs
 # every stage (or only those named). A stage that says "N passed, N failed" on a line of its own is
-# counted by it, any other as one test by its exit status. A stage that claims success and ran
+# counted by it, one that speaks TAP by its lines, any other as one test by its exit status. A stage that claims success and ran
 # nothing has failed. Prints the time of each stage, and last "N passed, N failed, N skipped".
 set -euo pipefail
 
@@ -51,6 +51,10 @@ for stage in "${stages[@]}"; do
 
 	counts=$(grep -E '^([A-Za-z-]+: )?[0-9]+ passed, [0-9]+ failed' "$logs/$name" | tail -n 1 |
 		sed -E 's/^[^0-9]*([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?.*/\1 \2 \4/') || counts=''
+	if [ ! "$counts" ] && grep -qE '^1\.\.[0-9]+$' "$logs/$name"; then
+		counts=$(awk '/^ok .*# SKIP/ { s++; next } /^ok / { p++ } /^not ok / { f++ }
+			END { print p + 0, f + 0, s + 0 }' "$logs/$name")
+	fi
 	if [ "$counts" ]; then
 		read -r p f s <<<"$counts 0"
 	else
