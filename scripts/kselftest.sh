@@ -103,7 +103,7 @@ machines=(
 	"hmem|--memory=hmem-numa --mem-size=256M --load|loaded|UNIDAX_EXPECT_ALIGNS=2097152|$device_tests"
 	"reserved|--memory=reserved --mem-size=2368M|split|UNIDAX_EXPECT_ALIGNS=4096 2097152 1073741824|$device_tests"
 	"hmem, unloaded|--memory=hmem --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=hmem|$module_tests"
-	"reserved, unloaded|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|$module_tests reserved_refusals"
+	"reserved, unloaded|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|$module_tests number_reuse reserved_refusals"
 	"resize, hmem|--memory=hmem --mem-size=1G --load|loaded|UNIDAX_EXPECT_ALIGNS=2097152|subdivide resize_cost"
 	"resize, reserved|--memory=reserved --mem-size=280M|resize|UNIDAX_EXPECT_ALIGNS=4096 2097152|subdivide resize_live resize_pins resize_model resize_race"
 	"resize, delayed faults|--memory=reserved --mem-size=280M|delayed|UNIDAX_EXPECT_ALIGNS=4096 2097152|resize_race_delayed"

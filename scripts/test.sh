@@ -41,7 +41,10 @@ for name; do
 	}
 done
 
-passed=0 failed=0 skipped=0 table=''
+passed=0 failed=0 skipped=0 table='' done=0 due=0
+for stage in "${stages[@]}"; do
+	wanted "${stage%%|*}" "$@" && due=$((due + 1))
+done
 for stage in "${stages[@]}"; do
 	name=${stage%%|*} command=${stage#*|}
 	wanted "$name" "$@" || continue
@@ -56,7 +59,7 @@ for stage in "${stages[@]}"; do
 			END { print p + 0, f + 0, s + 0 }' "$logs/$name")
 	fi
 	if [ "$counts" ]; then
-		read -r p f s <<<"$counts 0"
+		read -r p f s _ <<<"$counts 0"
 	else
 		p=$((status == 0)) f=$((status != 0)) s=0
 	fi
@@ -65,9 +68,15 @@ for stage in "${stages[@]}"; do
 		f=1
 	fi
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	done=$((done + 1))
 	table+=$(printf '%-10s %6d s  %5d passed %3d failed %3d skipped' "$name" $((SECONDS - began)) "$p" "$f" "$s")$'\n'
 done
 
+# A mistake in this script must not pass for an early end.
+if [ "$done" != "$due" ]; then
+	printf 'test: %d of %d stages ended\n' "$done" "$due"
+	failed=$((failed + due - done))
+fi
 printf '\n%s\n' "$table"
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
