@@ -20,17 +20,20 @@ mkdir -p "$copy"
 exec 9>"$cache/test-build.lock"
 flock 9
 
-# Sources only, with their times, so that make does again what has changed; and
-# what is no longer a source goes.
+# Sources only, and only what differs, whatever its time says (another checkout may
+# have been here before): so make does again what has changed. What is no longer a
+# source goes.
 list=$(mktemp "$cache/test-build.XXXXXX")
 trap 'rm -f "$list"' EXIT
 (cd "$root" && find Kbuild Makefile core region fs cdev providers include scripts -type f \
 	! -name '*.o' ! -name '*.ko' ! -name '*.mod' ! -name '*.mod.c' ! -name '.*' \
-	! -name modules.order ! -path 'core/generated/*' ! -path '*/work/*' | sort) >"$list"
+	! -name modules.order ! -path 'core/generated/*' | sort) >"$list"
 if [ -f "$copy/.sources" ]; then
 	comm -13 "$list" "$copy/.sources" | (cd "$copy" && xargs -r -d '\n' rm -f)
 fi
-(cd "$root" && xargs -d '\n' cp -p -u --parents -t "$copy" <"$list")
+while IFS= read -r file; do
+	cmp -s "$root/$file" "$copy/$file" || (cd "$root" && cp --parents -t "$copy" "$file")
+done <"$list"
 cp "$list" "$copy/.sources"
 
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
