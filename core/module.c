@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * unidax.ko seen from C: what the kernel's macros need C for, and nothing that decides anything. Entry and exit lead to
- * core/entry.cc, the exported functions to core/provider.cc.
+ * core/entry.cc, the exported functions to core/registration.cc.
  */
 #include <linux/module.h>
 

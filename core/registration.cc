@@ -39,8 +39,7 @@ public:
 	{
 		INIT_LIST_HEAD(&members_);
 	}
-	/* Instances first; then region_, whose attribute functions may still be at work here until
-	 * then. */
+	/* Instances first; then region_, whose attribute functions may be at work here until then. */
 	~Registration()
 	{
 		while (const Box<Member> gone = take_last())
