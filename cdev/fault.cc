@@ -70,7 +70,7 @@ template <u64 Size> struct MappingOps {
 	}
 
 	/* Larger than the alignment falls back to it, smaller is an error. */
-	static vm_fault_t huge_fault(vm_fault *vmf, page_entry_size size)
+	static vm_fault_t huge_fault(vm_fault *vmf, compat::HugeFaultSize size)
 	{
 		if (compat::fault_size(size) > Size)
 			return VM_FAULT_FALLBACK;
@@ -117,13 +117,13 @@ template <u64 Size> constexpr vm_operations_struct make_ops()
 {
 	using Ops = MappingOps<Size>;
 
-	constexpr bool forgets = Size == PUD_SIZE && compat::loses_pud_entries;
+	constexpr bool is_pud = Size == PUD_SIZE;
 
 	return {
-		.open = forgets ? Ops::open : nullptr,
+		.open = is_pud && compat::mremap_loses_pud ? Ops::open : nullptr,
 		.may_split = Ops::may_split,
 		.mremap = Ops::mremap,
-		.mprotect = forgets ? Ops::mprotect : nullptr,
+		.mprotect = is_pud && compat::mprotect_loses_pud ? Ops::mprotect : nullptr,
 		.fault = Ops::fault,
 		.huge_fault = Ops::huge_fault,
 		.pagesize = Ops::pagesize,

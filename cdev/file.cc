@@ -11,12 +11,6 @@
 namespace unidax::cdev {
 namespace {
 
-Instance &instance_of(file &file)
-{
-	/* SAFETY: open() put it there; the file's count on the cdev keeps it. */
-	return *static_cast<Instance *>(file.private_data);
-}
-
 /*
  * Only the file's mapping is redirected to the daxfs inode: that is all that mmap, faults,
  * unmap_mapping_range(), mlock and rmap look at. The device node's own inode stays as it is, since
@@ -26,26 +20,23 @@ int open(inode *node, file *file)
 {
 	Instance &instance = Instance::of(*node->i_cdev);
 
-	if (!instance.live().try_access())
+	if (instance.live().revoked())
 		return -ENXIO;
-	/* f_mapping pins nothing; release() drops this count. */
-	file->f_mapping = Ref<inode>::share(instance.inode()).release().i_mapping;
+	/*
+	 * SAFETY: f_mapping pins nothing. The instance holds its inode until it is freed, and the
+	 * file holds the instance: its count on the cdev is dropped after everything in __fput()
+	 * that looks at the mapping, and a VMA's count on the file after unlink_file_vma().
+	 */
+	file->f_mapping = instance.inode().i_mapping;
 	file->f_wb_err = filemap_sample_wb_err(file->f_mapping);
 	file->f_sb_err = file_sample_sb_err(file);
 	file->private_data = &instance;
 	return 0;
 }
 
-int release(inode *, file *file)
-{
-	Ref<inode> dropped = Ref<inode>::adopt(instance_of(*file).inode());
-
-	return 0;
-}
-
 int mmap(file *file, vm_area_struct *vma)
 {
-	Instance &instance = instance_of(*file);
+	Instance &instance = Instance::of(*file);
 	const auto live = instance.live().try_access();
 
 	if (!live)
@@ -74,7 +65,7 @@ unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long
 	u64 align;
 
 	{
-		const auto live = instance_of(*file).live().try_access();
+		const auto live = Instance::of(*file).live().try_access();
 
 		if (!live)
 			return -ENXIO;
@@ -113,28 +104,27 @@ Result<> fill(unidax_info &info, Instance &instance)
 
 } // namespace
 
-extern "C" int unidax_file_info(struct file *file, struct unidax_info *info)
-{
-	return fill(*info, instance_of(*file)).errno_value();
-}
-
-extern "C" int unidax_file_resize(struct file *file, u64 bytes, unsigned int timeout_ms)
-{
-	return instance_of(*file)
-		.resize(bytes, timeout_ms ? timeout_ms : unidax_resize_timeout_ms)
-		.errno_value();
-}
-
-constinit const file_operations file_ops = {
+constinit const file_operations file_ops = compat::with_map_sync({
 	.owner = THIS_MODULE,
 	.llseek = noop_llseek,
 	.unlocked_ioctl = unidax_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = mmap,
-	.mmap_supported_flags = MAP_SYNC,
 	.open = open,
-	.release = release,
 	.get_unmapped_area = get_unmapped_area,
-};
+});
 
 } // namespace unidax::cdev
+
+/* Outside the namespace, for C declares them. */
+extern "C" int unidax_file_info(struct file *file, struct unidax_info *info)
+{
+	return unidax::cdev::fill(*info, unidax::cdev::Instance::of(*file)).errno_value();
+}
+
+extern "C" int unidax_file_resize(struct file *file, u64 bytes, unsigned int timeout_ms)
+{
+	return unidax::cdev::Instance::of(*file)
+		.resize(bytes, timeout_ms ? timeout_ms : unidax_resize_timeout_ms)
+		.errno_value();
+}

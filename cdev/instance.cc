@@ -19,6 +19,7 @@ lock_class_key change_lock_key;
 
 Instance::Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec)
 	: spec_(spec), minor_(move(minor)), inode_(move(inode)),
+	  live_("unidax_fault_lock", fault_lock_key),
 	  change_lock_("unidax_change_lock", change_lock_key), device_{}, cdev_{}
 {}
 
@@ -29,6 +30,8 @@ Ref<Instance> Instance::attach(Box<Instance> instance, struct device &parent)
 
 	state->outstanding.add();
 	device_initialize(&device);
+	/* Memory sleeps with the machine: no folder `power` with files that nobody needs. */
+	device_set_pm_not_required(&device);
 	device.devt = state->numbers.at(attached.minor_.get());
 	device.class_ = state->device_class.get();
 	device.parent = &parent;
@@ -51,18 +54,17 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	fs::InstanceInode inode = TRY(fs::instance_inode(state->numbers.at(minor.get())));
 	Box<Instance> made = TRY(Box<Instance>::make(move(minor), move(inode), spec));
 
-	TRY(made->live_.init("unidax_fault_lock", fault_lock_key));
-
 	Ref<Instance> instance = attach(move(made), parent);
 
 	TRY(check(dev_set_name(&instance->device_, "dax%d.%u", spec.id, id)));
 
 	region::Lease lease =
-		TRY(region::lease(*region, Ref<struct inode>::share(instance->inode()), dev_name(&instance->device_)));
+		TRY(region::lease(*region, Ref<struct inode>::share(instance->inode()),
+				  dev_name(&instance->device_)));
 
 	if (size) {
-		region::Extension extension =
-			TRY(region::extend(*lease.get(), size, spec.align, instance->removal_));
+		region::Extension extension = TRY(region::extend(
+			*lease.get(), size, Alignment(spec.align), instance->removal_));
 
 		extension.commit(instance->live_.unpublished());
 	}
@@ -87,9 +89,9 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	return registered;
 }
 
-void Instance::unmap(u64 start, u64 size)
+void Instance::unmap(Pgoff first, Pages count)
 {
-	unmap_mapping_range(inode_->i_mapping, start, size, 1);
+	unmap_mapping_range(inode_->i_mapping, first.bytes(), count.bytes(), 1);
 	compat::flush_tlbs();
 }
 
@@ -97,7 +99,7 @@ void Instance::withdraw()
 {
 	live_.revoke([this](Live live) {
 		/* No fault inserts any more: one pass finds every entry. */
-		unmap(0, 0);
+		unmap(Pgoff{}, Pages{});
 		/* The lease ends here, unmapped. */
 		Live gone(move(live));
 	});

@@ -55,7 +55,7 @@ public:
 	 * Context: as resize().
 	 * Errors: -ENXIO (not aligned, removed), -ENOMEM (not free, no memory), -EINTR.
 	 */
-	[[nodiscard]] Result<> append(u64 start, u64 size);
+	[[nodiscard]] Result<> append(Address start, u64 size);
 	/**
 	 * set_align() - change the alignment to @align bytes.
 	 * Context: as resize().
@@ -71,6 +71,12 @@ public:
 		/* SAFETY: a cdev that leads to this folder's file operations is always the member
 		 * of an Instance. */
 		return *container_of(&cdev, Instance, cdev_);
+	}
+	[[nodiscard]] static Instance &of(struct file &file)
+	{
+		/* SAFETY: this folder's open() put it there; the file's count on the cdev keeps it.
+		 */
+		return *static_cast<Instance *>(file.private_data);
 	}
 	[[nodiscard]] static Instance &of(struct device &device)
 	{
@@ -92,10 +98,10 @@ private:
 	/** attach() - from here on the object is counted by its device. */
 	[[nodiscard]] static Ref<Instance> attach(Box<Instance> instance, struct device &parent);
 	/**
-	 * unmap() - take @size bytes at @start, or all from there on if 0, out of every mapping.
+	 * unmap() - take @count pages at @first, or all from there on if 0, out of every mapping.
 	 * Context: no fault can insert there meanwhile; process context, may sleep.
 	 */
-	void unmap(u64 start, u64 size);
+	void unmap(Pgoff first, Pages count);
 	/** withdraw() - revoke, unmap and give everything back. */
 	void withdraw();
 
@@ -107,7 +113,12 @@ private:
 	[[nodiscard]] Result<> may_change(const MutexGuard &change) const;
 	/** leased() - the extents, for whoever is changing them. */
 	[[nodiscard]] region::Leased &leased() REQUIRES(change_lock_);
+	/** grow() - make @extension part of the instance. */
 	[[nodiscard]] Result<> grow(region::Extension extension) REQUIRES(change_lock_);
+	/** grow_to() - to @size bytes, more than it has. */
+	[[nodiscard]] Result<> grow_to(u64 size) REQUIRES(change_lock_);
+	/** grow_by() - by the range [@start, @start + @size). */
+	[[nodiscard]] Result<> grow_by(Address start, u64 size) REQUIRES(change_lock_);
 	[[nodiscard]] Result<> shrink(u64 size, unsigned int timeout_ms) REQUIRES(change_lock_);
 	/**
 	 * drain() - wait until no page of @cut is in use. Errors: -EBUSY at @deadline (jiffies),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ioctl: everything that takes a __user pointer. It is C so that sparse checks it, and decides nothing: what it copied in
- * goes to cdev/file.cc, what comes back is copied out.
+ * ioctl: everything that takes a __user pointer. It is C so that sparse checks it, and decides
+ * nothing: what it copied in goes to cdev/file.cc, what comes back is copied out.
  */
 #include <linux/fs.h>
 #include <linux/minmax.h>
@@ -13,19 +13,33 @@
 #define INFO_SIZE_VER0 40
 #define RESIZE_SIZE_VER0 24
 
+/*
+ * A structure that may grow, as long as its first member, u32 size, says: what a later version has
+ * more must be zero, what an earlier one lacks is. @size: of the structure here; @first: of its first
+ * version.
+ */
+static int copy_in(void *structure, size_t size, size_t first, const void __user *argument)
+{
+	u32 theirs;
+	int rc;
+
+	if (get_user(theirs, (const u32 __user *)argument))
+		return -EFAULT;
+	if (theirs < first)
+		return -EINVAL;
+	if (theirs > PAGE_SIZE)
+		return -E2BIG;
+	rc = copy_struct_from_user(structure, size, argument, theirs);
+	/* What was judged, whatever user space has put there meanwhile. */
+	*(u32 *)structure = theirs;
+	return rc;
+}
+
 static int get_info(struct file *file, struct unidax_info __user *argument)
 {
 	struct unidax_info info = {};
-	u32 size;
-	int rc;
+	int rc = copy_in(&info, sizeof(info), INFO_SIZE_VER0, argument);
 
-	if (get_user(size, &argument->size))
-		return -EFAULT;
-	if (size < INFO_SIZE_VER0)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	rc = copy_struct_from_user(&info, sizeof(info), argument, size);
 	if (rc)
 		return rc;
 	if (info.flags)
@@ -33,25 +47,18 @@ static int get_info(struct file *file, struct unidax_info __user *argument)
 	rc = unidax_file_info(file, &info);
 	if (rc)
 		return rc;
-	info.size = min_t(u32, size, sizeof(info));
+	info.size = min_t(u32, info.size, sizeof(info));
 	return copy_to_user(argument, &info, info.size) ? -EFAULT : 0;
 }
 
 static int resize(struct file *file, struct unidax_resize __user *argument)
 {
 	struct unidax_resize resize = {};
-	u32 size;
 	int rc;
 
 	if (!(file->f_mode & FMODE_WRITE))
 		return -EBADF;
-	if (get_user(size, &argument->size))
-		return -EFAULT;
-	if (size < RESIZE_SIZE_VER0)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-	rc = copy_struct_from_user(&resize, sizeof(resize), argument, size);
+	rc = copy_in(&resize, sizeof(resize), RESIZE_SIZE_VER0, argument);
 	if (rc)
 		return rc;
 	if (resize.flags || resize.reserved)

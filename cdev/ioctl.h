@@ -20,13 +20,18 @@ extern "C" {
 
 /**
  * unidax_ioctl() - file_operations.unlocked_ioctl of an instance.
+ * @file: open file of an instance
+ * @command: UNIDAX_*, or an ioctl of block devices
+ * @argument: the user's pointer
  * Context: process context, sleeps.
  * Return: 0 or a negative errno; -ENOTTY for what is not ours.
  */
 long unidax_ioctl(struct file *file, unsigned int command, unsigned long argument);
 
 /**
- * unidax_file_info() - fill @info but for its size and flags.
+ * unidax_file_info() - say what an instance is.
+ * @file: open file of an instance
+ * @info: filled, but for its size and flags
  * Context: process context, may sleep.
  * Return: 0, -ENXIO (removed).
  */
@@ -34,6 +39,7 @@ int unidax_file_info(struct file *file, struct unidax_info *info);
 
 /**
  * unidax_file_resize() - change the instance's size.
+ * @file: open file of an instance
  * @bytes: the new size
  * @timeout_ms: how long to wait for pages in use; 0: the module's default
  * Context: process context, sleeps, killable.

@@ -42,19 +42,13 @@ Result<> Instance::resize(u64 size, unsigned int timeout_ms)
 		return Error(-EINVAL);
 	if (size == before)
 		return {};
-	if (size < before) {
-		TRY(shrink(size, timeout_ms));
-	} else {
-		region::Extension extension =
-			TRY(region::extend(leased(), size, granule(align), removal_));
 
-		TRY(grow(move(extension)));
-	}
+	TRY(size < before ? shrink(size, timeout_ms) : grow_to(size));
 	notify(before);
 	return {};
 }
 
-Result<> Instance::append(u64 start, u64 size)
+Result<> Instance::append(Address start, u64 size)
 {
 	MutexGuard change(change_lock_, MutexGuard::killable);
 
@@ -62,14 +56,24 @@ Result<> Instance::append(u64 start, u64 size)
 
 	const u64 before = leased().extents.size().bytes();
 
-	if (!size || !is_aligned(start | size, granule(live_.try_access()->align)))
+	if (!size || !is_aligned(start.n | size, granule(live_.try_access()->align)))
 		return Error(-ENXIO);
 
-	region::Extension extension = TRY(region::extend_by(leased(), start, size, removal_));
-
-	TRY(grow(move(extension)));
+	TRY(grow_by(start, size));
 	notify(before);
 	return {};
+}
+
+Result<> Instance::grow_to(u64 size)
+{
+	const Alignment align(granule(live_.try_access()->align));
+
+	return grow(TRY(region::extend(leased(), size, align, removal_)));
+}
+
+Result<> Instance::grow_by(Address start, u64 size)
+{
+	return grow(TRY(region::extend_by(leased(), start, size, removal_)));
 }
 
 Result<> Instance::grow(region::Extension extension)
@@ -112,7 +116,7 @@ Result<> Instance::shrink(u64 size, unsigned int timeout_ms)
 		{
 			const auto live = live_.exclusive();
 
-			unmap(size, before - size);
+			unmap(Pgoff::from_bytes(size), Pages::from_bytes(before - size));
 			if (cut.first_busy({}) == cut.end()) {
 				cut.commit(live);
 				break;

@@ -88,7 +88,7 @@ Result<> mapping_store(Instance &instance, const char *text)
 	TRY(check(kstrtoull(dash + 1, 16, &last)));
 	if (last < start)
 		return Error(-EINVAL);
-	return instance.append(start, last - start + 1);
+	return instance.append(Address(start), last - start + 1);
 }
 
 /* The first physical address; the region's when the instance has no memory yet. */

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "core/compat.hpp"
 #include "core/ids.hpp"
 #include "core/outstanding.hpp"
 
@@ -50,7 +51,7 @@ private:
 };
 
 /* The class `dax`. Wraps include/linux/device/class.h. */
-class DeviceClass : public Unique<class_ *, class_destroy> {
+class DeviceClass : public Unique<compat::ClassPointer, class_destroy> {
 public:
 	/** make() - create it. Context: process context. Errors: -ENOMEM, -EEXIST. */
 	[[nodiscard]] static Result<DeviceClass> make();

@@ -6,15 +6,32 @@
 #include "core/compat.hpp"
 
 namespace unidax {
+namespace {
 
-Result<RequestedRange> RequestedRange::request(u64 start, u64 size, const char *format, int id)
+/*
+ * Bytes. A page map takes three grace periods to be taken down, one after the other, and every one
+ * counts for whoever unloads. So none covers less than a GiB, and a region has 16 of them or, where
+ * it is not aligned to their size, 17.
+ */
+u64 chunk_size_for(u64 size, u64 compound_size)
+{
+	constexpr u64 smallest = SZ_1G, most = 16;
+	const u64 share = roundup_pow_of_two(size) / most;
+
+	return larger(larger(smallest, share),
+		      larger<u64>(memory_block_size_bytes(), compound_size));
+}
+
+} // namespace
+
+Result<RequestedRange> RequestedRange::request(Address start, u64 size, const char *format, int id)
 {
 	const char *name = kasprintf(GFP_KERNEL, format, id);
 
 	if (!name)
 		return Error(-ENOMEM);
 
-	resource *resource = request_mem_region(start, size, name);
+	resource *resource = request_mem_region(start.n, size, name);
 
 	if (!resource) {
 		kfree(name);
@@ -31,11 +48,11 @@ RequestedRange::~RequestedRange()
 	kfree(name_);
 }
 
-Backing::Backing(RequestedRange range, u64 align)
-	: range_(move(range)), compound_(Pages::from_bytes(align))
+Backing::Backing(RequestedRange range, Alignment align)
+	: range_(move(range)), compound_(Pages::from_bytes(align.n))
 {}
 
-Result<Box<Backing>> Backing::make(u64 start, u64 size, u64 align, int node, int id)
+Result<Box<Backing>> Backing::make(Address start, u64 size, Alignment align, int node, int id)
 {
 	RequestedRange range = TRY(RequestedRange::request(start, size, "dax_region%d", id));
 	Box<Backing> backing = TRY(Box<Backing>::make(move(range), align));
@@ -47,7 +64,7 @@ Result<Box<Backing>> Backing::make(u64 start, u64 size, u64 align, int node, int
 Result<> Backing::map_chunks(int node)
 {
 	const resource &res = range_.get();
-	const u64 chunk_size = larger<u64>(memory_block_size_bytes(), compound_.bytes());
+	const u64 chunk_size = chunk_size_for(resource_size(&res), compound_.bytes());
 	const u64 base = align_down(res.start, chunk_size);
 	const u64 end = res.end + 1;
 
@@ -91,44 +108,46 @@ Result<> Backing::zero(const Extent &extent, const Cancellation &cancellation) c
 	return {};
 }
 
-template <class Visit> void Backing::for_each_head(const Extent &extent, Visit visit) const
+template <class Visit> Pgoff Backing::find_head(const Extent &extent, Visit visit) const
 {
-	unsigned int unscheduled = 0;
+	/* The struct pages of an extent lie side by side: arithmetic instead of a look-up for each. */
+	static_assert(IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP));
+	constexpr unsigned long heads_unscheduled = 4096;
+	const Pages step = compound_, batch = {step.n * heads_unscheduled};
+	page *head = pfn_to_page(extent.pfn.n);
 
-	for (Pages at; at < extent.count; at += compound_) {
-		visit(*pfn_to_page((extent.pfn + at).n), extent.pgoff + at);
-		if (!(++unscheduled % 4096))
-			cond_resched();
+	for (Pages at; at < extent.count; cond_resched()) {
+		const Pages end = smaller(at + batch, extent.count);
+
+		for (; at < end; at += step, head += step.n) {
+			if (visit(*head, extent.pgoff + at))
+				return extent.pgoff + at;
+		}
 	}
+	return extent.end();
 }
 
 void Backing::key_pages(const Extent &extent, address_space &mapping) const
 {
-	for_each_head(extent, [&mapping](page &head, Pgoff pgoff) {
+	find_head(extent, [&mapping](page &head, Pgoff pgoff) {
 		head.mapping = &mapping;
 		head.index = pgoff.n;
+		return false;
 	});
 }
 
 void Backing::unkey_pages(const Extent &extent) const
 {
-	for_each_head(extent, [](page &head, Pgoff) {
+	find_head(extent, [](page &head, Pgoff) {
 		head.mapping = nullptr;
 		head.index = 0;
+		return false;
 	});
 }
 
 Pgoff Backing::first_busy(const Extent &extent) const
 {
-	unsigned int unscheduled = 0;
-
-	for (Pages at; at < extent.count; at += compound_) {
-		if (compat::page_busy(*pfn_to_page((extent.pfn + at).n)))
-			return extent.pgoff + at;
-		if (!(++unscheduled % 4096))
-			cond_resched();
-	}
-	return extent.end();
+	return find_head(extent, [](page &head, Pgoff) { return compat::page_busy(head); });
 }
 
 } // namespace unidax

@@ -22,8 +22,8 @@ public:
 	 * @format: printf format for the name, followed by its number @id.
 	 * Context: process context, may sleep. Errors: -EBUSY, -ENOMEM.
 	 */
-	[[nodiscard]] static Result<RequestedRange> request(u64 start, u64 size, const char *format,
-							    int id);
+	[[nodiscard]] static Result<RequestedRange> request(Address start, u64 size,
+							    const char *format, int id);
 
 	RequestedRange(RequestedRange &&other)
 		: name_(exchange(other.name_, nullptr)),
@@ -44,7 +44,7 @@ private:
 /*
  * Struct pages over a span of physical memory, as a vector of page maps, one per chunk: an aligned
  * multiple of the memory block and of the compound size, so that a chunk without instances can one
- * day lose its page map alone.
+ * day lose its page map alone. Chunks are few and large, because each takes its time to go.
  *
  * Pages are compound where the alignment allows: one head per alignment unit, and every reference
  * to a page of the unit counts on its head. A head counts 1 when idle: a mapping takes no
@@ -65,9 +65,9 @@ public:
 	 * Context: process context, sleeps.
 	 * Errors: -EBUSY (claimed by somebody), -ENOMEM, what memremap_pages() returns.
 	 */
-	[[nodiscard]] static Result<Box<Backing>> make(u64 start, u64 size, u64 align, int node,
-						       int id);
-	Backing(RequestedRange range, u64 align);
+	[[nodiscard]] static Result<Box<Backing>> make(Address start, u64 size, Alignment align,
+						       int node, int id);
+	Backing(RequestedRange range, Alignment align);
 	~Backing();
 
 	[[nodiscard]] resource &range() const { return range_.get(); }
@@ -103,7 +103,8 @@ private:
 	};
 
 	[[nodiscard]] Result<> map_chunks(int node);
-	template <class Visit> void for_each_head(const Extent &extent, Visit visit) const;
+	/* Until @visit(head, offset) returns true: that offset, or the extent's end. */
+	template <class Visit> Pgoff find_head(const Extent &extent, Visit visit) const;
 
 	const RequestedRange range_;
 	/* Pages that share one head. */

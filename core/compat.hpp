@@ -1,13 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What differs between the kernels that unidax supports, said once. A unit never tests a version;
- * it calls one of these. Each entry names the kernels that need it.
+ * What differs between the kernels that unidax supports (6.1, 6.12), said once. A unit never tests
+ * a version; it calls one of these. Each entry says which kernels need it, so that whoever drops a
+ * kernel knows what goes with it.
+ *
+ * What a kernel has is asked of its headers: #ifdef for a macro, a requires-expression in a
+ * template for a member or a function. The version is asked only where behaviour differs and no
+ * declaration shows it.
  */
 #pragma once
 
 #include "core/quantity.hpp"
 
 namespace unidax::compat {
+
+namespace detail {
+
+/* The type of the last argument of a function with one, or of a pointer to one with two. */
+template <class Function> struct LastArgument;
+template <class Return, class Argument> struct LastArgument<Return(Argument)> {
+	using type = Argument;
+};
+template <class Return, class First, class Argument>
+struct LastArgument<Return (*)(First, Argument)> {
+	using type = Argument;
+};
+
+} // namespace detail
+
+/* Without this a kernel has not even the functions that map more than a page: an rt kernel. */
+constexpr bool huge_pages = IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE);
 
 /** can_map() - whether this kernel on this machine maps @size bytes with one page table entry. */
 [[nodiscard]] inline bool can_map(u64 size)
@@ -16,17 +38,19 @@ namespace unidax::compat {
 		return true;
 	if (size == PMD_SIZE)
 		return has_transparent_hugepage();
-	/* 6.1 has no has_transparent_pud_hugepage(), and its fault path does not ask the processor.
-	 */
+	/* 6.1 has no has_transparent_pud_hugepage(); neither fault path asks the processor. */
 	if (size == PUD_SIZE)
-		return IS_ENABLED(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD) &&
+		return huge_pages &&
+		       IS_ENABLED(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD) &&
 		       cpu_has(&boot_cpu_data, X86_FEATURE_GBPAGES);
 	return false;
 }
 
 /**
- * page_busy() - whether anybody but the page map holds @head. Up to 6.14 an idle device page counts
- * one.
+ * page_busy() - whether anybody but the page map holds a page.
+ * @head: of a compound page, or a page of its own
+ *
+ * Up to 6.14 an idle device page counts one.
  */
 [[nodiscard]] inline bool page_busy(page &head)
 {
@@ -36,6 +60,7 @@ namespace unidax::compat {
 /**
  * insert_entry() - map @Size bytes from @pfn at the fault's address, writable as the VMA says.
  * @vmf: address anywhere in the page; its VMA is neither VM_PFNMAP nor VM_MIXEDMAP
+ * @pfn: first page frame, aligned to @Size
  * Context: fault handler. Up to 6.14 the entry takes no page reference.
  */
 template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, Pfn pfn)
@@ -47,22 +72,35 @@ template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, 
 
 	if constexpr (Size == PAGE_SIZE)
 		return vmf_insert_mixed(vmf.vma, vmf.address & PAGE_MASK, entry);
-	else if constexpr (Size == PMD_SIZE)
+	else if constexpr (Size == PMD_SIZE && huge_pages)
 		return vmf_insert_pfn_pmd(&vmf, entry, write);
-	else
+	else if constexpr (Size == PUD_SIZE && huge_pages &&
+			   IS_ENABLED(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD))
 		return vmf_insert_pfn_pud(&vmf, entry, write);
+	else
+		return VM_FAULT_SIGBUS;
 }
 
 /**
- * find_area() - free addresses of the current process, as mmap(2) would choose them. Context:
- * mmap_lock held.
+ * find_area() - free addresses of the current process, as mmap(2) would choose them.
+ * @file: to be mapped
+ * @address: where the process would like it, or 0
+ * @length: bytes
+ * @pgoff: offset into the file, pages
+ * @flags: MAP_*
+ * Context: mmap_lock held.
  */
 [[nodiscard]] inline unsigned long find_area(file *file, unsigned long address,
 					     unsigned long length, unsigned long pgoff,
 					     unsigned long flags)
 {
-	/* 6.10 and later: mm_get_unmapped_area(). */
-	return kernel::current_task()->mm->get_unmapped_area(file, address, length, pgoff, flags);
+	/* Up to 6.9 a member of the mm, later a function. */
+	return [&](auto *mm) {
+		if constexpr (requires { mm->get_unmapped_area; })
+			return mm->get_unmapped_area(file, address, length, pgoff, flags);
+		else
+			return mm_get_unmapped_area(mm, file, address, length, pgoff, flags);
+	}(kernel::current_task()->mm);
 }
 
 /**
@@ -80,40 +118,73 @@ inline void flush_tlbs()
 }
 
 /*
- * Whether mprotect() and mremap() take a device's PUD for a broken one and drop it without a flush,
- * so that processors go on using the old translation. 6.12 knows better.
+ * Whether mprotect(), or mremap(), takes a device's PUD for a broken one and drops it without a
+ * flush, so that processors go on using the old translation. The first was mended for 6.12, the
+ * second was not.
  */
-constexpr bool loses_pud_entries = true;
+constexpr bool mprotect_loses_pud = LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0);
+constexpr bool mremap_loses_pud = true;
 
 /** add_vm_flags() - set flags of a VMA that is being made. */
-inline void add_vm_flags(vm_area_struct &vma, unsigned long flags)
+template <class Vma> void add_vm_flags(Vma &vma, unsigned long flags)
 {
-	/* 6.3 and later: vm_flags_set(). */
-	vma.vm_flags |= flags;
+	/* Up to 6.2 a plain member, later const. */
+	if constexpr (requires { vma.vm_flags |= flags; })
+		vma.vm_flags |= flags;
+	else
+		vm_flags_set(&vma, flags);
 }
 
+/* A class as those take it who only refer to it: up to 6.3 not const. */
+using ClassPointer = detail::LastArgument<decltype(class_destroy)>::type;
+
 /**
- * make_class() - a device class, ERR_PTR on failure. @key: static.
+ * make_class() - a device class, ERR_PTR on failure.
+ * @name: in /sys/class
+ * @key: lock class, static
  * Context: process context, may sleep.
  */
 [[nodiscard]] inline class_ *make_class(const char *name, [[maybe_unused]] lock_class_key &key)
 {
-	/* 6.4 and later: class_create() with the name alone. */
+	/* Up to 6.3 a macro that hides a static key in its caller. */
+#ifdef class_create
 	return __class_create(THIS_MODULE, name, &key);
+#else
+	return class_create(name);
+#endif
 }
 
-/** fault_size() - bytes that a huge fault asks for; 6.6 and later pass the order instead. */
-[[nodiscard]] constexpr u64 fault_size(page_entry_size size)
+/** with_map_sync() - @ops, for a file that takes MAP_SYNC. */
+[[nodiscard]] constexpr file_operations with_map_sync(file_operations ops)
 {
-	switch (size) {
-	case PE_SIZE_PTE:
-		return PAGE_SIZE;
-	case PE_SIZE_PMD:
-		return PMD_SIZE;
-	case PE_SIZE_PUD:
-		return PUD_SIZE;
+	/* Up to 6.9 a mask of mmap flags. */
+#ifdef FOP_MMAP_SYNC
+	ops.fop_flags |= FOP_MMAP_SYNC;
+#else
+	ops.mmap_supported_flags |= MAP_SYNC;
+#endif
+	return ops;
+}
+
+/* What vm_operations_struct.huge_fault says the size in: up to 6.5 an enum, later the order. */
+using HugeFaultSize = detail::LastArgument<decltype(vm_operations_struct::huge_fault)>::type;
+
+/** fault_size() - bytes that a huge fault asks for. */
+template <class Size> [[nodiscard]] constexpr u64 fault_size(Size size)
+{
+	if constexpr (requires { Size::PE_SIZE_PUD; }) {
+		switch (size) {
+		case Size::PE_SIZE_PTE:
+			return PAGE_SIZE;
+		case Size::PE_SIZE_PMD:
+			return PMD_SIZE;
+		case Size::PE_SIZE_PUD:
+			return PUD_SIZE;
+		}
+		return 0;
+	} else {
+		return PAGE_SIZE << size;
 	}
-	return 0;
 }
 
 } // namespace unidax::compat

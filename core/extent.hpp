@@ -61,6 +61,12 @@ public:
 	[[nodiscard]] const Extent *end() const { return room_.begin() + count_; }
 	/** last() - the last extent, or null when there is none. */
 	[[nodiscard]] const Extent *last() const { return count_ ? end() - 1 : nullptr; }
+	/** for_each_from_last() - visit every extent, the last one first. */
+	template <class Visit> void for_each_from_last(Visit visit) const
+	{
+		for (size_t i = count_; i--;)
+			visit(room_[i]);
+	}
 	/** end_pgoff() - the first offset behind it. */
 	[[nodiscard]] Pgoff end_pgoff() const { return count_ ? last()->end() : Pgoff{}; }
 	/** size() - of a map that starts at offset 0. */

@@ -82,9 +82,7 @@ struct Spec {
 	bool persistent;
 };
 
-/**
- * remove() - what the end of a RegisteredRegion does; call it in no other way. See there.
- */
+/** remove() - what the end of a RegisteredRegion does; call it in no other way. See there. */
 void remove(Ref<Region> region);
 
 /*
@@ -194,6 +192,7 @@ private:
 
 /**
  * make() - a region over a provider's memory, with page maps and a directory dax_region.
+ * @spec: as the provider said; checked here
  * @parent: where that directory goes
  * @registration: what creates and deletes instances when the directory's attributes ask for it;
  *   outlives the region's service
@@ -205,11 +204,16 @@ private:
 /** spec() - what the region was made from. */
 [[nodiscard]] const Spec &spec(const Region &region);
 
-/** available() - bytes that no instance holds. Context: process context, may sleep. */
+/**
+ * available() - bytes that no instance holds; none before the first, which gets them all, has them.
+ * @region: the region
+ * Context: process context, may sleep.
+ */
 [[nodiscard]] u64 available(Region &region);
 
 /**
  * lease() - a lease on a region, empty.
+ * @region: lives as long as the lease
  * @inode: whose address_space keys the pages; kept until they are idle again
  * @name: for /proc/iomem, copied
  * Context: process context, may sleep. Errors: -ENOMEM.
@@ -219,33 +223,42 @@ private:
 /**
  * extend() - claim extents so that a lease becomes larger: first behind its last extent, then the
  * first that fit.
+ * @leased: the lease
  * @size: bytes, more than the lease has; a multiple of @align
- * @align: bytes; every new extent is physically aligned to it. A multiple of the region's
+ * @align: every new extent is physically aligned to it. A multiple of the region's
  *   alignment.
  * @cancellation: stops the zeroing
  *
- * Extents of a volatile region are zeroed: what they hold is not the new holder's.
+ * Extents are zeroed, in a persistent region only if it is told to: what they hold is not the new
+ * holder's.
  * Context: process context, sleeps; the caller serialises changes of the lease.
  * Errors: -ENOSPC, -ENOMEM, -EINTR, -ENXIO (cancelled).
  */
-[[nodiscard]] Result<Extension> extend(Leased &leased, u64 size, u64 align,
+[[nodiscard]] Result<Extension> extend(Leased &leased, u64 size, Alignment align,
 				       const Cancellation &cancellation);
 
 /**
- * extend_by() - like extend(), by the range [@start, @start + @size) of physical addresses.
+ * extend_by() - like extend(), by a range of physical addresses.
+ * @leased: the lease
+ * @start: first address
+ * @size: bytes; both multiples of the region's alignment
+ * @cancellation: stops the zeroing
  * Errors: as extend(); -ENOMEM when (part of) the range is not free, as mainline has it.
  */
-[[nodiscard]] Result<Extension> extend_by(Leased &leased, u64 start, u64 size,
+[[nodiscard]] Result<Extension> extend_by(Leased &leased, Address start, u64 size,
 					  const Cancellation &cancellation);
 
 /**
- * cut() - prepare to give back what a lease has at and after @size bytes.
+ * cut() - prepare to give back the tail of a lease.
+ * @leased: the lease
+ * @size: bytes that it keeps
  * Context: process context, may sleep; the caller serialises changes of the lease. Errors: -ENOMEM.
  */
 [[nodiscard]] Result<Cut> cut(Leased &leased, u64 size);
 
 /**
  * busy() - whether a page that was given back is still in use.
+ * @region: out of service or not
  * Context: process context, may sleep.
  */
 [[nodiscard]] bool busy(Region &region);
@@ -267,6 +280,8 @@ struct Place : NoCopy {
 
 /**
  * take() - keep a region, and this module, until no page of it is in use.
+ * @region: out of service
+ * @place: the region's own
  * Context: process context; the caller's provider holds this module. Cannot fail.
  */
 void take(Ref<region::Region> region, Box<Place> place);
@@ -297,6 +312,7 @@ using RegisteredInstance = Registered<Instance, remove>;
 
 /**
  * retire() - declare that an instance of size 0 is about to be removed: from now on it cannot grow.
+ * @instance: in service
  * Context: process context, may sleep.
  * Errors: -EBUSY (it has a size), -ENXIO (it is being removed already), -EINTR.
  */
@@ -304,6 +320,7 @@ using RegisteredInstance = Registered<Instance, remove>;
 
 /**
  * make() - an instance of a region: the device daxR.I in class dax, ready to be opened.
+ * @region: what it takes its memory from
  * @parent: what the device appears under
  * @id: the I of daxR.I
  * @size: bytes
@@ -326,14 +343,18 @@ namespace registration {
  */
 
 /**
- * create() - one more instance of @region, of size 0. Errors: -ENOSPC (nothing left of the region),
- * -ENXIO, -ENOMEM, ...
+ * create() - one more instance, of size 0.
+ * @registration: of the region
+ * @region: in service
+ * Errors: -ENOSPC (nothing left of the region), -ENXIO, -ENOMEM, ...
  */
 [[nodiscard]] Result<> create(Registration &registration, region::Region &region);
 
 /**
- * remove() - the instance called @name, which has size 0. Errors: -ENXIO (no such), -EBUSY (has a
- * size), -EINTR.
+ * remove() - take an instance of size 0 out of service.
+ * @registration: of its region
+ * @name: of its device, as in sysfs
+ * Errors: -ENXIO (no such), -EBUSY (has a size), -EINTR.
  */
 [[nodiscard]] Result<> remove(Registration &registration, const char *name);
 

@@ -98,7 +98,6 @@ extern "C" {
 #include <linux/page-flags.h>
 #include <linux/pagemap.h>
 #include <linux/percpu-refcount.h>
-#include <linux/percpu-rwsem.h>
 #include <linux/pfn_t.h>
 #include <linux/platform_device.h>
 #include <linux/pseudo_fs.h>

@@ -21,8 +21,8 @@
 
 #include "core/result.hpp"
 
-/* Set by the gate that reads our preprocessed text with clang; g++ knows no such attributes. */
-#ifdef UNIDAX_THREAD_SAFETY
+/* Set by the gates that read our preprocessed text with clang; g++ knows no such attributes. */
+#ifdef UNIDAX_CLANG
 #define UNIDAX_THREAD_ANNOTATION(x) __attribute__((x))
 #else
 #define UNIDAX_THREAD_ANNOTATION(x)
@@ -78,13 +78,11 @@ public:
 	/* Waits, unless a fatal signal comes first: taken() is -EINTR. */
 	MutexGuard(Mutex &mutex, Killable) ACQUIRE(mutex)
 		: mutex_(mutex), rc_(mutex_.lock_killable())
-	{
-	}
+	{}
 	/* Does not wait: taken() is -EBUSY when somebody holds it. */
 	MutexGuard(Mutex &mutex, TryOnly) ACQUIRE(mutex)
 		: mutex_(mutex), rc_(mutex_.try_lock() ? 0 : -EBUSY)
-	{
-	}
+	{}
 	~MutexGuard() RELEASE() NO_THREAD_SAFETY_ANALYSIS
 	{
 		if (!rc_)
@@ -97,6 +95,20 @@ public:
 private:
 	Mutex &mutex_;
 	const int rc_;
+};
+
+/*
+ * The head of a list that a lock guards (include/linux/list.h). The analysis does not follow the
+ * address of a guarded member, which is all that the kernel's functions take; it does follow a call.
+ */
+class GuardedList : NoCopy {
+public:
+	GuardedList() { INIT_LIST_HEAD(&head_); }
+
+	[[nodiscard]] list_head *head() { return &head_; }
+
+private:
+	list_head head_;
 };
 
 } // namespace unidax

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * unidax.ko seen from C: what the kernel's macros need C for, and nothing that decides anything. Entry and exit lead to
- * core/entry.cc, the exported functions to core/registration.cc.
+ * unidax.ko seen from C: what the kernel's macros need C for, and nothing that decides anything.
+ * Entry and exit lead to core/entry.cc, the exported functions to core/registration.cc.
  */
 #include <linux/module.h>
 
@@ -41,3 +41,4 @@ EXPORT_SYMBOL_GPL(unidax_unregister_region);
 MODULE_DESCRIPTION("Device-DAX with online resize");
 MODULE_AUTHOR("Seed 67fa01b9 maintainers <maintainers@users.noreply.r-seed-67fa01b9.example>");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(__stringify(UNIDAX_VERSION));

@@ -8,7 +8,7 @@ namespace unidax {
 
 void Outstanding::drain(const char *what)
 {
-	constexpr unsigned long report_every = 10 * HZ;
+	constexpr unsigned long report_every = 10UL * HZ;
 
 	done();
 	while (!wait_for_completion_timeout(&all_gone_, report_every))

@@ -130,10 +130,10 @@ public:
 	[[nodiscard]] size_t count() const { return count_; }
 	T &operator[](size_t index) { return data_[index]; }
 	const T &operator[](size_t index) const { return data_[index]; }
-	T *begin() { return data_; }
-	T *end() { return data_ + count_; }
-	const T *begin() const { return data_; }
-	const T *end() const { return data_ + count_; }
+	[[nodiscard]] T *begin() { return data_; }
+	[[nodiscard]] T *end() { return data_ + count_; }
+	[[nodiscard]] const T *begin() const { return data_; }
+	[[nodiscard]] const T *end() const { return data_ + count_; }
 
 private:
 	Array(T *data, size_t count) : data_(data), count_(count) {}

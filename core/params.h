@@ -16,8 +16,10 @@ extern int unidax_nr_dax;
 extern unsigned int unidax_resize_timeout_ms;
 
 #ifdef UNIDAX_TEST_FAULT_DELAY
-/* Test builds only: how long a fault sleeps between its look at the extents and the entry,
- * microseconds. */
+/*
+ * Test builds only: how long a fault sleeps between its look at the extents and the entry,
+ * microseconds.
+ */
 extern unsigned int unidax_test_fault_delay_us;
 #endif
 

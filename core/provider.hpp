@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The provider interface for a provider written in C++: a registered region as an owner.
+ * The provider interface for a provider written in C++: a registered region and its number as
+ * owners.
  */
 #pragma once
 
@@ -8,6 +9,23 @@
 #include "core/provider.h"
 
 namespace unidax {
+
+/* A region's number, unique among all that make regions. Wraps include/linux/memregion.h. */
+class MemregionId : public Unique<int, memregion_free, -1> {
+public:
+	/** make() - Context: process context. Errors: -ENOMEM, -ENOSPC. */
+	[[nodiscard]] static Result<MemregionId> make()
+	{
+		const int id = memregion_alloc(GFP_KERNEL);
+
+		if (id < 0)
+			return Error(id);
+		return MemregionId(id);
+	}
+
+private:
+	using Unique::Unique;
+};
 
 /* A region of ours, taken away when this goes. */
 class ProvidedRegion : public Unique<unidax_region *, unidax_unregister_region> {

@@ -2,8 +2,9 @@
 /*
  * Numbers that must not be mixed up, as types: page frame numbers, page offsets into an instance,
  * counts of pages. A position plus a count is a position, a position minus a position is a count;
- * nothing else compiles. Sizes and physical addresses in bytes are u64, and cross into these types
- * only where the conversion is spelled out.
+ * nothing else compiles. A size in bytes is a u64; an address and an alignment, which stand next to
+ * it in arguments, are types too. Numbers cross into these types only where the conversion is
+ * spelled out.
  */
 #pragma once
 
@@ -51,5 +52,17 @@ template <class Axis> struct PagePosition {
 using Pfn = PagePosition<struct PhysicalAxis>;
 /** Pgoff - an offset into an instance, in pages; what vm_fault::pgoff and page::index count. */
 using Pgoff = PagePosition<struct InstanceAxis>;
+
+/* Bytes that are no size; @Meaning only keeps them apart. Braces around a number make none. */
+template <class Meaning> struct ByteNumber {
+	constexpr explicit ByteNumber(u64 bytes) : n(bytes) {}
+
+	u64 n;
+};
+
+/** Address - a physical address, bytes. */
+using Address = ByteNumber<struct AddressMeaning>;
+/** Alignment - bytes; a power of two. */
+using Alignment = ByteNumber<struct AlignmentMeaning>;
 
 } // namespace unidax

@@ -27,7 +27,6 @@ class Quarantine : NoCopy {
 public:
 	Quarantine() : lock_("unidax_quarantine", lock_key)
 	{
-		INIT_LIST_HEAD(&kept_);
 		INIT_DELAYED_WORK(&work_, [](work_struct *work) {
 			/* SAFETY: work_ is only ever queued as a member of a Quarantine. */
 			container_of(to_delayed_work(work), Quarantine, work_)->release_idle();
@@ -49,7 +48,7 @@ public:
 
 		MutexGuard guard(lock_);
 
-		list_add_tail(&place.release()->node, &kept_);
+		list_add_tail(&place.release()->node, kept_.head());
 		schedule_delayed_work(&work_, poll_interval);
 	}
 
@@ -61,13 +60,13 @@ private:
 		MutexGuard guard(lock_);
 		Place *place;
 
-		list_for_each_entry (place, &kept_, node) {
+		list_for_each_entry (place, kept_.head(), node) {
 			if (!region::busy(*place->region)) {
 				list_del(&place->node);
 				return Box<Place>::adopt(place);
 			}
 		}
-		if (!list_empty(&kept_))
+		if (!list_empty(kept_.head()))
 			schedule_delayed_work(&work_, poll_interval);
 		return {};
 	}
@@ -83,7 +82,7 @@ private:
 	}
 
 	Mutex lock_;
-	list_head kept_ GUARDED_BY(lock_);
+	GuardedList kept_ GUARDED_BY(lock_);
 	delayed_work work_;
 };
 

@@ -36,9 +36,7 @@ class Registration : NoCopy {
 public:
 	explicit Registration(device &parent)
 		: parent_(parent), lock_("unidax_registration", lock_key)
-	{
-		INIT_LIST_HEAD(&members_);
-	}
+	{}
 	/* Instances first; then region_, whose attribute functions may be at work here until then. */
 	~Registration()
 	{
@@ -75,7 +73,7 @@ private:
 	Mutex lock_;
 	bool closing_ GUARDED_BY(lock_) = false;
 	/* In order of their making. */
-	list_head members_ GUARDED_BY(lock_);
+	GuardedList members_ GUARDED_BY(lock_);
 	/* The member that create() made last, or null when it was removed. */
 	const Member *youngest_ GUARDED_BY(lock_) = nullptr;
 	region::RegisteredRegion region_;
@@ -94,7 +92,7 @@ Result<> Registration::add(region::Region &region, u64 size, bool created)
 		return Error(-ENXIO);
 	if (created)
 		youngest_ = member.get();
-	list_add_tail(&member.release()->node, &members_);
+	list_add_tail(&member.release()->node, members_.head());
 	return {};
 }
 
@@ -104,10 +102,10 @@ Box<Member> Registration::take_last()
 
 	closing_ = true;
 	youngest_ = nullptr;
-	if (list_empty(&members_))
+	if (list_empty(members_.head()))
 		return {};
 
-	Member *const last = list_last_entry(&members_, Member, node);
+	Member *const last = list_last_entry(members_.head(), Member, node);
 
 	list_del(&last->node);
 	return Box<Member>::adopt(last);
@@ -127,7 +125,7 @@ Result<> Registration::remove(const char *name)
 	MutexGuard guard(lock_);
 	Member *member;
 
-	list_for_each_entry (member, &members_, node) {
+	list_for_each_entry (member, members_.head(), node) {
 		if (!sysfs_streq(name, cdev::name(*member->instance)))
 			continue;
 		TRY(cdev::retire(*member->instance));
@@ -152,7 +150,7 @@ ssize_t Registration::show_seed(char *buffer)
 	MutexGuard guard(lock_);
 	const Member *member;
 
-	list_for_each_entry (member, &members_, node) {
+	list_for_each_entry (member, members_.head(), node) {
 		if (member->created && !cdev::size(*member->instance))
 			return sysfs_emit(buffer, "%s\n", cdev::name(*member->instance));
 	}
@@ -201,6 +199,7 @@ static Result<unidax_region *> register_region(const unidax_region_desc &desc)
 	Box<Registration> registration = TRY(Box<Registration>::make(*desc.parent));
 
 	TRY(registration->open(spec));
+	/* SAFETY: opaque to providers, and made a Registration again before anybody looks at it. */
 	return reinterpret_cast<unidax_region *>(registration.release());
 }
 

@@ -2,15 +2,25 @@
 /*
  * Revocable<T>: the one way from an open file to the state of an instance, and the instance's fault
  * lock. Readers get a guard on the T, or nothing once it is revoked; the guard is the shared side
- * of a percpu_rw_semaphore. exclusive() is the other side, for a change that no reader may see half
- * done. revoke() closes the door, waits for the readers and hands the T back to the caller, once,
- * to be torn down.
+ * of an rw_semaphore. exclusive() is the other side, for a change that no reader may see half done.
+ * revoke() closes the door, waits for the readers and hands the T back to the caller, once, to be
+ * torn down.
  *
  * A guard must not be held over anything that user space can delay (a user copy, a wait for a page,
- * device_del()).
+ * device_del()). And a task that has one asks for no other, of this or of any instance: a writer
+ * that waits keeps new readers out, so the second request would wait for the writer, and the writer
+ * for the first guard. A guard is therefore a local variable of a function that calls nothing but
+ * the kernel meanwhile; a fault inside of a user copy is the way to get two without seeing it.
+ * lockdep reports both kinds of nesting, for all instances share one class and no subclass is used.
  *
- * Wraps include/linux/percpu-rwsem.h: the reader's side costs a preemption-safe increment, the
- * writer's a grace period.
+ * Wraps include/linux/rwsem.h. A writer is let in after the readers that were there before it:
+ * readers that come while it waits queue behind it, and one that has waited for 4 ms is handed the
+ * lock even past those that steal it. While a reader allocates a page table it may have to reclaim
+ * memory, as it does under mmap_lock; nothing there takes this lock.
+ *
+ * Why not a percpu_rw_semaphore: it spares readers two atomic operations on a shared cache line, of
+ * the two thousand instructions of a fault, and costs each writer a grace period, which is most of a
+ * shrink, a creation or a removal. Documentation/performance.rst has the figures.
  */
 #pragma once
 
@@ -40,7 +50,7 @@ public:
 		~Shared()
 		{
 			if (revocable_)
-				percpu_up_read(&revocable_->lock_);
+				up_read(&revocable_->lock_);
 		}
 		explicit operator bool() const { return revocable_; }
 		const T *operator->() const { return &revocable_->value_; }
@@ -59,7 +69,7 @@ public:
 		~Exclusive()
 		{
 			if (revocable_)
-				percpu_up_write(&revocable_->lock_);
+				up_write(&revocable_->lock_);
 		}
 		explicit operator bool() const { return revocable_; }
 		T *operator->() const { return &revocable_->value_; }
@@ -79,25 +89,20 @@ public:
 		Unpublished() = default;
 	};
 
-	Revocable() : lock_{}, alive_(false) {}
+	/**
+	 * Revocable() - of nothing yet.
+	 * @name: for lockdep.
+	 * @key: lock class, static.
+	 */
+	Revocable(const char *name, lock_class_key &key) : alive_(false)
+	{
+		__init_rwsem(&lock_, name, &key);
+	}
 	/* Nobody is left who could hold a guard. */
 	~Revocable()
 	{
 		if (alive_)
 			value_.~T();
-		/* Safe on a zeroed lock, that is when init() failed or was never called. */
-		percpu_free_rwsem(&lock_);
-	}
-
-	/**
-	 * init() - make the lock usable; call once, before anything else.
-	 * @name: for lockdep.
-	 * @key: lock class, static.
-	 * Context: process context, may sleep. Errors: -ENOMEM.
-	 */
-	[[nodiscard]] Result<> init(const char *name, lock_class_key &key)
-	{
-		return check(__percpu_init_rwsem(&lock_, name, &key));
 	}
 
 	/** unpublished() - proof for what happens before publish(). */
@@ -114,28 +119,34 @@ public:
 	}
 
 	/**
+	 * revoked() - whether try_access() gives nothing from now on. A look without the lock, for
+	 * who does not go on to the value: what is not revoked yet may be at any time.
+	 */
+	[[nodiscard]] bool revoked() const { return !READ_ONCE(alive_); }
+
+	/**
 	 * try_access() - a guard on the value, empty when it is not (or no longer) published.
 	 * Context: process context, may sleep; not under the exclusive side.
 	 */
 	[[nodiscard]] Shared try_access() NO_THREAD_SAFETY_ANALYSIS
 	{
-		percpu_down_read(&lock_);
+		down_read(&lock_);
 		if (alive_) [[likely]]
 			return Shared(this);
-		percpu_up_read(&lock_);
+		up_read(&lock_);
 		return Shared(nullptr);
 	}
 
 	/**
 	 * exclusive() - like try_access(), but alone: no reader is inside while the guard exists.
-	 * Context: process context, sleeps for the readers and a grace period.
+	 * Context: process context, sleeps until the readers are out.
 	 */
 	[[nodiscard]] Exclusive exclusive() NO_THREAD_SAFETY_ANALYSIS
 	{
-		percpu_down_write(&lock_);
+		down_write(&lock_);
 		if (alive_) [[likely]]
 			return Exclusive(this);
-		percpu_up_write(&lock_);
+		up_write(&lock_);
 		return Exclusive(nullptr);
 	}
 
@@ -147,20 +158,20 @@ public:
 	 */
 	template <class Teardown> void revoke(Teardown teardown) NO_THREAD_SAFETY_ANALYSIS
 	{
-		percpu_down_write(&lock_);
+		down_write(&lock_);
 		if (!alive_) {
-			percpu_up_write(&lock_);
+			up_write(&lock_);
 			return;
 		}
-		alive_ = false;
+		WRITE_ONCE(alive_, false);
 		T value(move(value_));
 		value_.~T();
-		percpu_up_write(&lock_);
+		up_write(&lock_);
 		teardown(move(value));
 	}
 
 private:
-	percpu_rw_semaphore lock_;
+	rw_semaphore lock_;
 	bool alive_;
 	union {
 		T value_;

@@ -48,7 +48,6 @@ Region::Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> pl
 	  lock_("unidax_region", lock_key)
 {
 	kref_init(&refs_);
-	INIT_LIST_HEAD(&given_back_);
 }
 
 Region::~Region()
@@ -71,8 +70,8 @@ Result<RegisteredRegion> Region::make(const Spec &spec, device &parent, Registra
 	TRY(check_spec(spec));
 
 	Box<quarantine::Place> place = TRY(Box<quarantine::Place>::make());
-	Box<Backing> backing =
-		TRY(Backing::make(spec.start, spec.size, spec.align, spec.numa_node, spec.id));
+	Box<Backing> backing = TRY(Backing::make(Address(spec.start), spec.size,
+						 Alignment(spec.align), spec.numa_node, spec.id));
 	Box<Region> made = TRY(Box<Region>::make(spec, move(backing), move(place), registration));
 
 	outstanding->add();
@@ -125,18 +124,21 @@ Result<Lease> lease(Region &region, Ref<inode> inode, const char *name)
 	return region.lease(move(inode), name);
 }
 
-Result<Extension> extend(Leased &leased, u64 size, u64 align, const Cancellation &cancellation)
+Result<Extension> extend(Leased &leased, u64 size, Alignment align,
+			 const Cancellation &cancellation)
 {
 	Allocation &allocation = Allocation::of(leased);
 
-	return allocation.region().extend(allocation, Pages::from_bytes(size), align, cancellation);
+	return allocation.region().extend(allocation, Pages::from_bytes(size), align.n,
+					  cancellation);
 }
 
-Result<Extension> extend_by(Leased &leased, u64 start, u64 size, const Cancellation &cancellation)
+Result<Extension> extend_by(Leased &leased, Address start, u64 size,
+			    const Cancellation &cancellation)
 {
 	Allocation &allocation = Allocation::of(leased);
 
-	return allocation.region().extend_by(allocation, Pfn::from_bytes(start),
+	return allocation.region().extend_by(allocation, Pfn::from_bytes(start.n),
 					     Pages::from_bytes(size), cancellation);
 }
 

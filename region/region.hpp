@@ -126,6 +126,8 @@ private:
 		REQUIRES(lock_);
 	/** unclaim() - take @extent, a resource or the tail of one, out of the tree. */
 	void unclaim(const Extent &extent) REQUIRES(lock_);
+	/** unclaim() - all of @extents, in the reverse order of claim(). */
+	void unclaim(const ExtentMap &extents) REQUIRES(lock_);
 	/** find_resource() - the child that holds @pfn, or null. */
 	[[nodiscard]] resource *find_resource(Pfn pfn) REQUIRES(lock_);
 
@@ -145,8 +147,10 @@ private:
 	Box<quarantine::Place> place_;
 	Registration &registration_;
 	Mutex lock_;
+	/* Whether the instance that a region comes with has its memory: before, no other gets any. */
+	bool handed_out_ GUARDED_BY(lock_) = false;
 	/* Allocations whose pages were in use when they were given back. */
-	list_head given_back_ GUARDED_BY(lock_);
+	GuardedList given_back_ GUARDED_BY(lock_);
 	Directory<Region> directory_;
 };
 

@@ -101,11 +101,22 @@ void Region::unclaim(const Extent &extent)
 		WARN_ON(adjust_resource(child, child->start, start - child->start));
 }
 
+void Region::unclaim(const ExtentMap &extents)
+{
+	/* Not the tree but the reader of a trace wants an order: the last one first. */
+	extents.for_each_from_last([this](const Extent &extent) {
+		lock_.assert_held();
+		unclaim(extent);
+	});
+}
+
 u64 Region::available()
 {
 	MutexGuard guard(lock_);
 	Pages free;
 
+	if (!handed_out_)
+		return 0;
 	for_each_gap(PAGE_SIZE, [&free](Pfn, Pages count) {
 		free += count;
 		return true;
@@ -172,10 +183,10 @@ Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 alig
 		return true;
 	});
 	if (!claimed.ok()) {
-		for (const Extent &extent : added)
-			unclaim(extent);
+		unclaim(added);
 		return claimed.error();
 	}
+	handed_out_ = true;
 	return Extension(allocation, move(next), move(added));
 }
 
@@ -293,8 +304,7 @@ void Region::return_extents(const ExtentMap &extents)
 
 	MutexGuard guard(lock_);
 
-	for (const Extent &extent : extents)
-		unclaim(extent);
+	unclaim(extents);
 }
 
 /* Leases. */
@@ -314,7 +324,7 @@ void Region::give_back(Box<Allocation> allocation)
 
 	MutexGuard guard(lock_);
 
-	list_add_tail(&allocation.release()->node_, &given_back_);
+	list_add_tail(&allocation.release()->node_, given_back_.head());
 }
 
 bool Region::busy()
@@ -325,10 +335,11 @@ bool Region::busy()
 		{
 			MutexGuard guard(lock_);
 
-			if (list_empty(&given_back_))
+			if (list_empty(given_back_.head()))
 				return false;
 
-			Allocation *const first = list_first_entry(&given_back_, Allocation, node_);
+			Allocation *const first =
+				list_first_entry(given_back_.head(), Allocation, node_);
 
 			if (first->busy())
 				return true;

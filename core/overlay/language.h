@@ -131,9 +131,9 @@ __attribute__((__always_inline__)) inline unqualified<T> read_once(const volatil
 	using Integer = word<Value>;
 
 	if constexpr (is_record<Value>)
-		return __builtin_bit_cast(Value, *(const volatile Integer *)&object);
+		return __builtin_bit_cast(Value, *reinterpret_cast<const volatile Integer *>(&object));
 	else
-		return *(const volatile Value *)&object;
+		return *reinterpret_cast<const volatile Value *>(&object);
 }
 
 template <typename T> __attribute__((__always_inline__)) inline void
@@ -143,9 +143,9 @@ write_once(volatile T &object, identity<unqualified<T>> value)
 	using Integer = word<Value>;
 
 	if constexpr (is_record<Value>)
-		*(volatile Integer *)&object = __builtin_bit_cast(Integer, value);
+		*reinterpret_cast<volatile Integer *>(&object) = __builtin_bit_cast(Integer, value);
 	else
-		*(volatile Value *)&object = value;
+		*reinterpret_cast<volatile Value *>(&object) = value;
 }
 
 } /* namespace kcxx */

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Provider `hmem`: memory that firmware set aside for a special purpose (EFI_MEMORY_SP: HBM, CXL)
- * or that the command line did (memmap=SIZE%START-1+0xefffffff). The kernel makes a platform device
- * hmem.N for each such range; this driver binds them and offers each as a region with the number N.
+ * or that the command line did (memmap=SIZE%START-1+0xefffffff). There is a platform device hmem.N
+ * for each such range (ranges.hpp says whose); this driver binds them and offers each as a region
+ * with the number N.
  *
  * Wraps include/linux/platform_device.h and include/linux/memregion.h.
  */
 #include "core/provider.hpp"
 #include "providers/hmem/hmem.h"
+#include "providers/hmem/ranges.hpp"
 
 using namespace unidax;
 
@@ -15,18 +17,15 @@ namespace {
 
 Result<unidax_region *> register_region(platform_device &platform)
 {
-	const resource *const range = platform_get_resource(&platform, IORESOURCE_MEM, 0);
+	const struct range range = TRY(hmem::range_of(platform));
 	const auto *const info = static_cast<const memregion_info *>(platform.dev.platform_data);
-
-	if (!range)
-		return Error(-ENXIO);
 
 	const unidax_region_desc desc = {
 		.parent = &platform.dev,
-		/* The kernel took it from memregion_alloc() and keeps it. */
+		/* From memregion_alloc(), by whoever made the device; it keeps it. */
 		.id = platform.id,
-		.start = range->start,
-		.size = resource_size(range),
+		.start = range.start,
+		.size = range_len(&range),
 		.align = PMD_SIZE,
 		.target_node = info ? info->target_node : NUMA_NO_NODE,
 		.flags = 0,
@@ -47,10 +46,13 @@ int probe(platform_device *platform)
 	return 0;
 }
 
-int remove(platform_device *platform)
+/* What remove() returns: an int that nobody reads up to 6.10, later nothing. */
+using Removed = decltype(static_cast<platform_driver *>(nullptr)->remove(nullptr));
+
+Removed remove(platform_device *platform)
 {
 	unidax_unregister_region(static_cast<unidax_region *>(platform_get_drvdata(platform)));
-	return 0;
+	return Removed();
 }
 
 /* What the kernel calls its devices, whatever this driver is called. */
@@ -84,19 +86,35 @@ int report_foreign(device *candidate, void *)
 	return 0;
 }
 
+struct State {
+	State(hmem::RegisteredDriver devices, hmem::RegisteredDriver ranges)
+		: devices(move(devices)), ranges(move(ranges))
+	{}
+
+	hmem::RegisteredDriver devices;
+	hmem::RegisteredDriver ranges;
+};
+
+Slot<State> state;
+
+Result<> start()
+{
+	hmem::RegisteredDriver devices = TRY(hmem::RegisteredDriver::make(driver));
+	hmem::RegisteredDriver ranges = TRY(hmem::provide());
+
+	bus_for_each_dev(&platform_bus_type, nullptr, nullptr, report_foreign);
+	state.emplace(move(devices), move(ranges));
+	return {};
+}
+
 } // namespace
 
 extern "C" int unidax_hmem_start()
 {
-	const int rc = platform_driver_register(&driver);
-
-	if (rc < 0)
-		return rc;
-	bus_for_each_dev(&platform_bus_type, nullptr, nullptr, report_foreign);
-	return 0;
+	return start().errno_value();
 }
 
 extern "C" void unidax_hmem_stop()
 {
-	platform_driver_unregister(&driver);
+	state.destroy();
 }

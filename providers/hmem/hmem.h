@@ -10,14 +10,14 @@ extern "C" {
 #endif
 
 /**
- * unidax_hmem_start() - register the platform driver; it binds what nobody else has.
+ * unidax_hmem_start() - register the platform drivers; they bind what nobody else has.
  * Context: module init.
  * Return: 0 or a negative errno.
  */
 int unidax_hmem_start(void);
 
 /**
- * unidax_hmem_stop() - unregister the driver; its regions go, with users or not.
+ * unidax_hmem_stop() - unregister the drivers; their regions go, with users or not.
  * Context: module exit.
  */
 void unidax_hmem_stop(void);

@@ -2,8 +2,8 @@
 /*
  * unidax_hmem.ko seen from C: metadata, entry and exit.
  *
- * There is no MODULE_DEVICE_TABLE on purpose. The kernel's own dax_hmem answers to the same devices; which of the two
- * gets them is for the administrator to say, by loading this module.
+ * There is no MODULE_DEVICE_TABLE on purpose. The kernel's own dax_hmem answers to the same
+ * devices; which of the two gets them is for the administrator to say, by loading this module.
  */
 #include <linux/module.h>
 
@@ -24,3 +24,6 @@ module_exit(unidax_hmem_exit);
 MODULE_DESCRIPTION("unidax provider: soft-reserved memory (HBM, CXL, memmap=)");
 MODULE_AUTHOR("Seed 67fa01b9 maintainers <maintainers@users.noreply.r-seed-67fa01b9.example>");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(__stringify(UNIDAX_VERSION));
+/* As dax_hmem says: CXL first claims what is its own. */
+MODULE_SOFTDEP("pre: cxl_acpi");

@@ -9,7 +9,7 @@
 
 #include "reserved.h"
 
-/* The words stay where the module loader keeps its arguments, for as long as the module is loaded. */
+/* The words stay where the module loader keeps its arguments, as long as the module is loaded. */
 static const char *ranges[UNIDAX_RESERVED_MAX];
 static unsigned int count;
 
@@ -56,3 +56,4 @@ module_exit(unidax_reserved_exit);
 MODULE_DESCRIPTION("unidax provider: ranges of physical memory given by address");
 MODULE_AUTHOR("Seed 67fa01b9 maintainers <maintainers@users.noreply.r-seed-67fa01b9.example>");
 MODULE_LICENSE("GPL");
+MODULE_VERSION(__stringify(UNIDAX_VERSION));

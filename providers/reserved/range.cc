@@ -54,7 +54,7 @@ public:
 
 		if (!bytes(read) || read > max)
 			return false;
-		value = read;
+		value = static_cast<int>(read);
 		return true;
 	}
 

@@ -13,24 +13,6 @@
 namespace unidax::reserved {
 namespace {
 
-/* A region's number, unique among all that make regions of memory. Wraps include/linux/memregion.h.
- */
-class MemregionId : public Unique<int, memregion_free, -1> {
-public:
-	/** make() - Context: process context. Errors: -ENOMEM, -ENOSPC. */
-	[[nodiscard]] static Result<MemregionId> make()
-	{
-		const int id = memregion_alloc(GFP_KERNEL);
-
-		if (id < 0)
-			return Error(id);
-		return MemregionId(id);
-	}
-
-private:
-	using Unique::Unique;
-};
-
 /* A platform device that stands for a range. Wraps include/linux/platform_device.h. */
 class PlatformDevice : public Unique<platform_device *, platform_device_unregister> {
 public:

@@ -14,6 +14,8 @@
  *  - __unqual_scalar_typeof(): a template. C makes an enum an unsigned int and
  *    leaves a qualified pointer qualified; here both keep their type, without
  *    qualifiers.
+ *  - __user: what sparse knows, for the gates that read our preprocessed text
+ *    with clang; g++ has no such attributes.
  *
  * Weakens nothing.
  */
@@ -27,6 +29,11 @@
 #include_next <linux/compiler_types.h>
 
 #undef auto
+
+#ifdef UNIDAX_CLANG
+#undef __user
+#define __user __attribute__((noderef, address_space(1)))
+#endif
 
 #define __builtin_types_compatible_p(a, b) (::kcxx::is_same<a, b>)
 #define __builtin_choose_expr(condition, a, b) ((condition) ? (a) : (b))

@@ -2,7 +2,9 @@
 /*
  * __seqprop() of <linux/seqlock.h> by overloading in place of _Generic. The
  * generated copy of that header includes this file where the kernel defines
- * the macro, so that the inline functions below it use this one.
+ * the macro, and defines it in terms of these functions, so that the inline
+ * functions below it use them. UNIDAX_SEQPROP_CONST_PTR says that the header
+ * has that property, too.
  *
  * Weakens nothing: each lock type reaches the same function as in C, and a
  * type that is none of them does not compile.
@@ -30,11 +32,17 @@ UNIDAX_SEQPROPS(seqcount_spinlock_t, __seqprop_spinlock)
 UNIDAX_SEQPROPS(seqcount_rwlock_t, __seqprop_rwlock)
 UNIDAX_SEQPROPS(seqcount_mutex_t, __seqprop_mutex)
 
+#ifdef UNIDAX_SEQPROP_CONST_PTR
+UNIDAX_SEQPROP(seqcount_t, __seqprop, const_ptr, const seqcount_t *)
+UNIDAX_SEQPROP(seqcount_raw_spinlock_t, __seqprop_raw_spinlock, const_ptr, const seqcount_t *)
+UNIDAX_SEQPROP(seqcount_spinlock_t, __seqprop_spinlock, const_ptr, const seqcount_t *)
+UNIDAX_SEQPROP(seqcount_rwlock_t, __seqprop_rwlock, const_ptr, const seqcount_t *)
+UNIDAX_SEQPROP(seqcount_mutex_t, __seqprop_mutex, const_ptr, const seqcount_t *)
+#endif
+
 #undef UNIDAX_SEQPROPS
 #undef UNIDAX_SEQPROP
 
 } /* extern "C++" */
-
-#define __seqprop(s, prop) unidax_seqprop_##prop(s)
 
 #endif

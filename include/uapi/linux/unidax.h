@@ -2,8 +2,9 @@
 /*
  * ioctls of /dev/daxR.I, for programs that hold only the descriptor.
  *
- * Every structure begins with its own size, as the program was compiled with it. The kernel takes a shorter structure of
- * an older program and a longer one of a newer program as long as what it does not know is zero.
+ * Every structure begins with its own size, as the program was compiled with it. The kernel takes a
+ * shorter structure of an older program and a longer one of a newer program as long as what it does
+ * not know is zero.
  */
 #ifndef _UAPI_LINUX_UNIDAX_H
 #define _UAPI_LINUX_UNIDAX_H
@@ -36,7 +37,8 @@ struct unidax_info {
  * @size: sizeof(struct unidax_resize)
  * @flags: 0
  * @bytes: the new size
- * @timeout_ms: how long to wait for pages that are in use behind the new end; 0: the module's resize_timeout_ms
+ * @timeout_ms: how long to wait for pages that are in use behind the new end; 0: the module's
+ *   resize_timeout_ms
  * @reserved: 0
  */
 struct unidax_resize {
@@ -51,15 +53,17 @@ struct unidax_resize {
 
 /**
  * UNIDAX_GET_INFO - read what an instance is.
- * Errors: EINVAL (size too small), E2BIG (set fields that the kernel does not know), EFAULT, ENXIO (removed).
+ * Errors: EINVAL (size too small), E2BIG (set fields that the kernel does not know), EFAULT, ENXIO
+ * (removed).
  */
 #define UNIDAX_GET_INFO _IOWR(UNIDAX_IOCTL, 0x00, struct unidax_info)
 
 /**
- * UNIDAX_RESIZE - grow or shrink an instance while it is in use. The descriptor is open for writing.
- * Errors: EINVAL (not a multiple of the granule, flags), ENOSPC (the region has no room), EBUSY (pages behind the new end
- * stay in use), EBADF (not open for writing), EINTR (killed), E2BIG, EFAULT, ENOMEM, ENXIO (removed). On error nothing
- * has changed.
+ * UNIDAX_RESIZE - grow or shrink an instance while it is in use.
+ *
+ * The descriptor is open for writing. Errors: EINVAL (not a multiple of the granule, flags), ENOSPC
+ * (the region has no room), EBUSY (pages behind the new end stay in use), EBADF (not open for
+ * writing), EINTR (killed), E2BIG, EFAULT, ENOMEM, ENXIO (removed). On error nothing has changed.
  */
 #define UNIDAX_RESIZE _IOW(UNIDAX_IOCTL, 0x01, struct unidax_resize)
 
