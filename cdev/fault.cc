@@ -9,6 +9,7 @@
  * confused with what its instance has become since: a mapping that was on its way while the
  * alignment changed gets SIGBUS.
  */
+#include "cdev/fault_around.hpp"
 #include "cdev/instance.hpp"
 #include "core/compat.hpp"
 #include "core/params.h"
@@ -58,6 +59,10 @@ template <u64 Size> struct MappingOps {
 		if (!is_aligned(pfn.bytes(), Size))
 			return VM_FAULT_SIGBUS;
 		test_delay();
+		if constexpr (Size == PAGE_SIZE) {
+			if (map_around(vmf, pgoff, *extent))
+				return VM_FAULT_NOPAGE;
+		}
 		return compat::insert_entry<Size>(vmf, pfn);
 	}
 

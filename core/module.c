@@ -17,6 +17,10 @@ unsigned int unidax_resize_timeout_ms = 5000;
 module_param_named(resize_timeout_ms, unidax_resize_timeout_ms, uint, 0644);
 MODULE_PARM_DESC(resize_timeout_ms, "how long a shrink waits for pages in use (milliseconds)");
 
+unsigned int unidax_fault_around_bytes = 2 << 20;
+module_param_named(fault_around_bytes, unidax_fault_around_bytes, uint, 0644);
+MODULE_PARM_DESC(fault_around_bytes, "the most that one fault maps of 4 KiB pages (bytes, 2 MiB; 4096: one page)");
+
 #ifdef UNIDAX_TEST_FAULT_DELAY
 unsigned int unidax_test_fault_delay_us;
 module_param_named(test_fault_delay_us, unidax_test_fault_delay_us, uint, 0644);

@@ -15,6 +15,12 @@ extern int unidax_nr_dax;
 /* How long a shrink waits for pages that are in use, milliseconds. */
 extern unsigned int unidax_resize_timeout_ms;
 
+/*
+ * The most that one fault maps on a device of small pages, bytes; a page or less: no more than its
+ * own page.
+ */
+extern unsigned int unidax_fault_around_bytes;
+
 #ifdef UNIDAX_TEST_FAULT_DELAY
 /*
  * Test builds only: how long a fault sleeps between its look at the extents and the entry,

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Fault-around on devices of small pages. A fault costs some two thousand instructions, an entry
+ * that is written along with another some eighty, and every entry costs ninety when it is taken
+ * out again. So entries are only written where the page table itself says that its neighbourhood is
+ * in use:
+ *
+ * - the window is an aligned block of 2^k pages with the fault's page in it. It starts at 16 pages
+ *   if one of those is mapped, else it is the page alone, and doubles as long as a sixteenth of the
+ *   block is mapped. So what is written in vain is bounded by what was touched.
+ * - it ends where the VMA, the extent, or the page table's page ends.
+ *
+ * No state is kept: the page table is the history. The whole is one walk and one hold of the page
+ * table's lock, and lies inside the fault lock like any other insertion. So whoever takes memory
+ * away finds the neighbours as it finds the page.
+ *
+ * A neighbour's entry is a copy of one that the kernel made for the same extent and VMA: nothing
+ * here decides about protection or memory types. Pages with poison are left out, and so
+ * are entries that exist, whatever they are.
+ *
+ * Wraps apply_to_page_range() in include/linux/mm.h, for the sake of the page table's lock, which its
+ * callback is called with. The entries of one page table lie side by side.
+ */
+#include "cdev/fault_around.hpp"
+#include "core/params.h"
+
+namespace unidax::cdev {
+namespace {
+
+/* Pages; the smallest window, and how thinly a window may be populated to be doubled. */
+constexpr unsigned int smallest = 16, sparseness = 16;
+
+/* The part of a page table that a fault may look at and fill. Indices are those of its entries. */
+class Table {
+public:
+	/*
+	 * The entries from @low to before @high belong to the fault's VMA and extent.
+	 *
+	 * SAFETY: the page table's page stays while a fault is in a VMA that it maps: who frees it
+	 * unmaps that VMA first. Without the page table's lock its entries are only a hint.
+	 */
+	Table(const vm_fault &vmf, Pfn pfn, unsigned int low, unsigned int high)
+		: vma_(*vmf.vma), address_(vmf.address & PAGE_MASK), pfn_(pfn),
+		  at_(pte_index(vmf.address)), low_(low), high_(high),
+		  entries_(pte_offset_kernel(vmf.pmd, 0))
+	{}
+
+	/**
+	 * window() - how much to map, pages: @limit at most, both powers of two. 1 when nothing
+	 * around the fault is in use.
+	 */
+	[[nodiscard]] unsigned int window(unsigned int limit) const
+	{
+		if (high_ - low_ == 1)
+			return 1;
+		if (vma_.vm_flags & VM_SEQ_READ)
+			return limit;
+
+		unsigned int size = smaller(smallest, limit);
+		unsigned int begin = begin_of(size), end = end_of(size);
+		unsigned int n = populated(begin, end);
+
+		if (!n)
+			return 1;
+		while (size < limit) {
+			const unsigned int next_begin = begin_of(2 * size);
+			const unsigned int next_end = end_of(2 * size);
+
+			n += populated(next_begin, begin) + populated(end, next_end);
+			/* The page itself counts. */
+			if ((n + 1) * sparseness < 2 * size)
+				break;
+			size *= 2;
+			begin = next_begin;
+			end = next_end;
+		}
+		return size;
+	}
+
+	/**
+	 * fill() - map a window of @size pages; false when the fault's page is not mapped then.
+	 * Context: the page table's lock is held.
+	 */
+	[[nodiscard]] bool fill(unsigned int size)
+	{
+		const pte_t *const model = find_model(size);
+
+		if (!pte_none(entry_at(at_)))
+			return true;
+		if (!model)
+			return false;
+
+		const pgprot_t protection = protection_like(*model);
+		const unsigned int end = end_of(size);
+
+		for (unsigned int i = begin_of(size); i < end; i++) {
+			const Pfn pfn = pfn_of(i);
+
+			if (pte_none(entry_at(i)) && !poisoned(pfn))
+				set_pte_at(vma_.vm_mm, address_of(i), &entries_[i],
+					   pfn_pte(pfn.n, protection));
+		}
+		return !pte_none(entry_at(at_));
+	}
+
+private:
+	[[nodiscard]] pte_t entry_at(unsigned int i) const { return ptep_get(&entries_[i]); }
+	[[nodiscard]] Pfn pfn_of(unsigned int i) const { return {pfn_.n + i - at_}; }
+	[[nodiscard]] unsigned long address_of(unsigned int i) const
+	{
+		return address_ + (static_cast<unsigned long>(i) - at_) * PAGE_SIZE;
+	}
+	/* The aligned block of @size around the fault, as far as it may be used. */
+	[[nodiscard]] unsigned int begin_of(unsigned int size) const
+	{
+		return larger(low_, at_ & ~(size - 1));
+	}
+	[[nodiscard]] unsigned int end_of(unsigned int size) const
+	{
+		return smaller(high_, (at_ & ~(size - 1)) + size);
+	}
+
+	[[nodiscard]] unsigned int populated(unsigned int begin, unsigned int end) const
+	{
+		unsigned int n = 0;
+
+		for (unsigned int i = begin; i < end; i++)
+			n += !pte_none(entry_at(i));
+		return n;
+	}
+
+	/* An entry that maps what this extent has there. */
+	[[nodiscard]] const pte_t *find_model(unsigned int size) const
+	{
+		const unsigned int end = end_of(size);
+
+		for (unsigned int i = begin_of(size); i < end; i++) {
+			const pte_t entry = entry_at(i);
+
+			if (pte_present(entry) && pte_pfn(entry) == pfn_of(i).n)
+				return &entries_[i];
+		}
+		return nullptr;
+	}
+
+	/*
+	 * As the kernel made @model, but not written to yet; and read-only where the VMA wants to be
+	 * told of the first write, of which the model may have told already.
+	 */
+	[[nodiscard]] pgprot_t protection_like(pte_t model) const
+	{
+		const pte_t clean = pte_mkclean(pte_clear_soft_dirty(model));
+
+		if (pte_write(pfn_pte(pfn_.n, vma_.vm_page_prot)))
+			return pte_pgprot(clean);
+		return pte_pgprot(pte_wrprotect(clean));
+	}
+
+	/* A touch shall meet the fault handler. The mark is on the head. */
+	[[nodiscard]] static bool poisoned(Pfn pfn)
+	{
+		return PageHWPoison(compound_head(pfn_to_page(pfn.n)));
+	}
+
+	const vm_area_struct &vma_;
+	const unsigned long address_;
+	const Pfn pfn_;
+	const unsigned int at_, low_, high_;
+	pte_t *const entries_;
+};
+
+/* Pages, a power of two; 1 when the mapping is not to be filled. */
+unsigned int window_limit(const vm_area_struct &vma)
+{
+	const unsigned int pages = READ_ONCE(unidax_fault_around_bytes) >> PAGE_SHIFT;
+
+	if (vma.vm_flags & VM_RAND_READ || pages < 2)
+		return 1;
+	return rounddown_pow_of_two(smaller<unsigned int>(pages, PTRS_PER_PTE));
+}
+
+struct Request {
+	Table table;
+	unsigned int size;
+	bool mapped;
+};
+
+} // namespace
+
+bool map_around(const vm_fault &vmf, Pgoff pgoff, const Extent &extent)
+{
+	const vm_area_struct &vma = *vmf.vma;
+	const unsigned int limit = window_limit(vma);
+
+	/* A mapping of one page has no neighbours, and without a page table there are none yet. */
+	if (limit == 1 || vma.vm_end - vma.vm_start == PAGE_SIZE || pmd_none(READ_ONCE(*vmf.pmd)))
+		return false;
+
+	const unsigned long address = vmf.address & PAGE_MASK;
+	const unsigned long at = pte_index(address);
+	const unsigned long below = smaller((address - vma.vm_start) >> PAGE_SHIFT,
+					    (pgoff - extent.pgoff).n);
+	const unsigned long above = smaller((vma.vm_end - address) >> PAGE_SHIFT,
+					    (extent.end() - pgoff).n);
+	Request request = {
+		.table = Table(vmf, extent.pfn + (pgoff - extent.pgoff),
+			       at - smaller(at, below),
+			       at + smaller<unsigned long>(PTRS_PER_PTE - at, above)),
+		.size = 1,
+		.mapped = false,
+	};
+
+	request.size = request.table.window(limit);
+	if (request.size == 1)
+		return false;
+
+	const int rc = apply_to_page_range(
+		vma.vm_mm, address, PAGE_SIZE,
+		[](pte_t *, unsigned long, void *data) {
+			/* SAFETY: what apply_to_page_range() was given below. */
+			Request &asked = *static_cast<Request *>(data);
+
+			asked.mapped = asked.table.fill(asked.size);
+			return 0;
+		},
+		&request);
+
+	return !rc && request.mapped;
+}
+
+} // namespace unidax::cdev
