@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a process does with /dev/daxR.I: open it, map it. Refusals are mainline's; see
- * Documentation/compatibility.rst.
+ * What a process does with /dev/daxR.I: open it, map it; reading and writing is cdev/data.cc.
+ * Refusals are mainline's; see Documentation/compatibility.rst.
  */
-#include "cdev/instance.hpp"
+#include "cdev/data.hpp"
 #include "cdev/ioctl.h"
 #include "core/compat.hpp"
 #include "core/params.h"
@@ -53,6 +53,8 @@ int mmap(file *file, vm_area_struct *vma)
 				     kernel::current_task()->comm, live->align);
 		return -EINVAL;
 	}
+	if (vma->vm_flags & VM_MAYWRITE)
+		instance.note_writable_mapping();
 	vma->vm_ops = vm_ops_for(live->align);
 	vma->vm_private_data = &instance;
 	compat::add_vm_flags(*vma, VM_HUGEPAGE);
@@ -106,12 +108,17 @@ Result<> fill(unidax_info &info, Instance &instance)
 
 constinit const file_operations file_ops = compat::with_map_sync({
 	.owner = THIS_MODULE,
-	.llseek = noop_llseek,
+	.llseek = llseek,
+	.read_iter = read_iter,
+	.write_iter = write_iter,
 	.unlocked_ioctl = unidax_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = mmap,
 	.open = open,
+	.fsync = fsync,
 	.get_unmapped_area = get_unmapped_area,
+	.splice_write = iter_file_splice_write,
+	.splice_read = compat::splice_read<file>,
 });
 
 } // namespace unidax::cdev
@@ -126,5 +133,11 @@ extern "C" int unidax_file_resize(struct file *file, u64 bytes, unsigned int tim
 {
 	return unidax::cdev::Instance::of(*file)
 		.resize(bytes, timeout_ms ? timeout_ms : unidax_resize_timeout_ms)
+		.errno_value();
+}
+
+extern "C" int unidax_file_zero(struct file *file, u64 offset, u64 bytes, u64 *zeroed)
+{
+	return unidax::cdev::zero(unidax::cdev::Instance::of(*file), offset, bytes, *zeroed)
 		.errno_value();
 }

@@ -91,6 +91,10 @@ public:
 	[[nodiscard]] struct device &device() { return device_; }
 	[[nodiscard]] const struct device &device() const { return device_; }
 	[[nodiscard]] const region::Spec &region_spec() const { return spec_; }
+	/** was_mapped_writable() - whether a process may ever have stored through a mapping. */
+	[[nodiscard]] bool was_mapped_writable() const { return READ_ONCE(mapped_writable_); }
+	/** note_writable_mapping() - a process may from now on. */
+	void note_writable_mapping() { WRITE_ONCE(mapped_writable_, true); }
 	/** granule() - bytes that sizes are multiples of, for an alignment of @align. */
 	[[nodiscard]] u64 granule(u64 align) const { return larger(align, spec_.align); }
 
@@ -138,6 +142,8 @@ private:
 	/* Cancelled when the instance goes; stops a change that is under way. */
 	Cancellation removal_;
 	Mappings mappings_ GUARDED_BY(change_lock_);
+	/* Never false again: a mapping may be gone while what it stored is still in a cache. */
+	bool mapped_writable_ = false;
 	struct device device_;
 	struct ::cdev cdev_;
 };

@@ -12,6 +12,7 @@
 /* What the first version of each structure had. */
 #define INFO_SIZE_VER0 40
 #define RESIZE_SIZE_VER0 24
+#define ZERO_SIZE_VER0 32
 
 /*
  * A structure that may grow, as long as its first member, u32 size, says: what a later version has
@@ -66,6 +67,24 @@ static int resize(struct file *file, struct unidax_resize __user *argument)
 	return unidax_file_resize(file, resize.bytes, resize.timeout_ms);
 }
 
+static int zero(struct file *file, struct unidax_zero __user *argument)
+{
+	struct unidax_zero zero = {};
+	int rc;
+
+	if (!(file->f_mode & FMODE_WRITE))
+		return -EBADF;
+	rc = copy_in(&zero, sizeof(zero), ZERO_SIZE_VER0, argument);
+	if (rc)
+		return rc;
+	if (zero.flags || zero.zeroed)
+		return -EINVAL;
+	rc = unidax_file_zero(file, zero.offset, zero.bytes, &zero.zeroed);
+	if (put_user(zero.zeroed, &argument->zeroed) && !rc)
+		return -EFAULT;
+	return rc;
+}
+
 /* BLKGETSIZE64: the size in bytes, as block devices answer it. */
 static int get_size64(struct file *file, u64 __user *argument)
 {
@@ -85,6 +104,8 @@ long unidax_ioctl(struct file *file, unsigned int command, unsigned long argumen
 		return get_info(file, pointer);
 	case UNIDAX_RESIZE:
 		return resize(file, pointer);
+	case UNIDAX_ZERO:
+		return zero(file, pointer);
 	case BLKGETSIZE64:
 		return get_size64(file, pointer);
 	default:

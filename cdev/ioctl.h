@@ -47,6 +47,17 @@ int unidax_file_info(struct file *file, struct unidax_info *info);
  */
 int unidax_file_resize(struct file *file, u64 bytes, unsigned int timeout_ms);
 
+/**
+ * unidax_file_zero() - clear a range of the instance.
+ * @file: open file of an instance
+ * @offset: bytes into it
+ * @bytes: how many
+ * @zeroed: how many were, on error, too
+ * Context: process context, sleeps, killable.
+ * Return: 0 or a negative errno, see UNIDAX_ZERO.
+ */
+int unidax_file_zero(struct file *file, u64 offset, u64 bytes, u64 *zeroed);
+
 #ifdef __cplusplus
 }
 #endif

@@ -92,7 +92,7 @@ Backing::~Backing()
 		memunmap_pages(&chunks_[--mapped_].map);
 }
 
-Result<> Backing::zero(const Extent &extent, const Cancellation &cancellation) const
+Result<> Backing::zero(const Extent &extent, bool for_good, const Cancellation &cancellation) const
 {
 	/* Large enough that the calls between do not show, small enough to be killed at once. */
 	constexpr u64 step = SZ_2M;
@@ -101,10 +101,16 @@ Result<> Backing::zero(const Extent &extent, const Cancellation &cancellation) c
 	char *const bytes = static_cast<char *>(__va(extent.pfn.bytes()));
 
 	for (u64 done = 0; done < size; done += step) {
+		const u64 count = smaller(step, size - done);
+
 		TRY(cancellation.check());
-		memset(bytes + done, 0, smaller(step, size - done));
+		memset(bytes + done, 0, count);
+		if (for_good)
+			arch_wb_cache_pmem(bytes + done, count);
 		cond_resched();
 	}
+	if (for_good)
+		pmem_wmb();
 	return {};
 }
 

@@ -74,10 +74,13 @@ public:
 
 	/**
 	 * zero() - clear the bytes of @extent, which nobody maps.
+	 * @for_good: out of the processors' caches, too, or the bytes of an earlier holder could
+	 *            be back after a loss of power
 	 * @cancellation: stops it
 	 * Context: process context, sleeps. Errors: -EINTR, -ENXIO.
 	 */
-	[[nodiscard]] Result<> zero(const Extent &extent, const Cancellation &cancellation) const;
+	[[nodiscard]] Result<> zero(const Extent &extent, bool for_good,
+				    const Cancellation &cancellation) const;
 
 	/**
 	 * key_pages() - set mapping and index on every head of @extent, before any page table holds

@@ -166,6 +166,27 @@ using ClassPointer = detail::LastArgument<decltype(class_destroy)>::type;
 	return ops;
 }
 
+/**
+ * splice_read() - file_operations.splice_read of a file that is not in the page cache, by its
+ * read_iter().
+ * @file: to be read
+ * @position: bytes into it; moved on
+ * @pipe: to be filled
+ * @length: bytes
+ * @flags: SPLICE_F_*
+ * Context: process context, sleeps.
+ */
+template <class File>
+ssize_t splice_read(File *file, loff_t *position, pipe_inode_info *pipe, size_t length,
+		    unsigned int flags)
+{
+	/* Up to 6.4 one function for all files. */
+	if constexpr (requires { copy_splice_read(file, position, pipe, length, flags); })
+		return copy_splice_read(file, position, pipe, length, flags);
+	else
+		return generic_file_splice_read(file, position, pipe, length, flags);
+}
+
 /* What vm_operations_struct.huge_fault says the size in: up to 6.5 an enum, later the order. */
 using HugeFaultSize = detail::LastArgument<decltype(vm_operations_struct::huge_fault)>::type;
 

@@ -79,6 +79,7 @@ extern "C" {
 #include <linux/kobject.h>
 #include <linux/kref.h>
 #include <linux/kstrtox.h>
+#include <linux/libnvdimm.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/magic.h>

@@ -45,6 +45,7 @@ Slot<Outstanding> outstanding;
 Region::Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> place,
 	       Registration &registration)
 	: spec_(spec), backing_(move(backing)), place_(move(place)), registration_(registration),
+	  clears_(!spec.persistent),
 	  lock_("unidax_region", lock_key)
 {
 	kref_init(&refs_);
@@ -53,6 +54,14 @@ Region::Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> pl
 Region::~Region()
 {
 	WARN_ON(busy());
+}
+
+Result<> Region::set_clears(bool clears)
+{
+	if (!clears && !spec_.persistent)
+		return Error(-EPERM);
+	WRITE_ONCE(clears_, clears);
+	return {};
 }
 
 void Region::put()

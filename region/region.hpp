@@ -89,6 +89,14 @@ public:
 	/** available() - see region::available(). */
 	[[nodiscard]] u64 available();
 
+	/** clears() - whether what an instance gets is cleared first. */
+	[[nodiscard]] bool clears() const { return READ_ONCE(clears_); }
+	/**
+	 * set_clears() - decide that, for what is claimed from now on.
+	 * Errors: -EPERM: volatile memory always is.
+	 */
+	[[nodiscard]] Result<> set_clears(bool clears);
+
 	/** lease() - see region::lease(). */
 	[[nodiscard]] Result<Lease> lease(Ref<inode> inode, const char *name);
 	/** give_back() - see region::give_back(). */
@@ -146,6 +154,7 @@ private:
 	const Box<Backing> backing_;
 	Box<quarantine::Place> place_;
 	Registration &registration_;
+	bool clears_;
 	Mutex lock_;
 	/* Whether the instance that a region comes with has its memory: before, no other gets any. */
 	bool handed_out_ GUARDED_BY(lock_) = false;

@@ -215,8 +215,8 @@ Result<> Region::clean(const Extension &extension, const Allocation &allocation,
 {
 	for (const Extent &extent : extension.added()) {
 		/* Whatever the bytes are, they are not the new holder's. */
-		if (!spec_.persistent)
-			TRY(backing_->zero(extent, cancellation));
+		if (clears())
+			TRY(backing_->zero(extent, spec_.persistent, cancellation));
 		backing_->key_pages(extent, allocation.mapping());
 	}
 	return {};

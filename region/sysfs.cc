@@ -87,6 +87,19 @@ Result<> delete_store(Region &region, const char *text)
 	return registration::remove(region.registration(), text);
 }
 
+ssize_t clear_show(Region &region, char *buffer)
+{
+	return sysfs_emit(buffer, "%d\n", region.clears());
+}
+
+Result<> clear_store(Region &region, const char *text)
+{
+	bool clears;
+
+	TRY(check(kstrtobool(text, &clears)));
+	return region.set_clears(clears);
+}
+
 constinit kobj_attribute id = readable<id_show>("id", 0444);
 constinit kobj_attribute size = readable<size_show>("size", 0444);
 constinit kobj_attribute align = readable<align_show>("align", 0400);
@@ -94,6 +107,8 @@ constinit kobj_attribute available_size = readable<available_size_show>("availab
 constinit kobj_attribute create = both<create_show, create_store>("create", 0644);
 constinit kobj_attribute seed = readable<seed_show>("seed", 0444);
 constinit kobj_attribute delete_attribute = writable<delete_store>("delete", 0200);
+
+constinit kobj_attribute clear = both<clear_show, clear_store>("clear", 0644);
 
 constinit attribute *attributes[] = {
 	&id.attr,
@@ -103,6 +118,7 @@ constinit attribute *attributes[] = {
 	&create.attr,
 	&seed.attr,
 	&delete_attribute.attr,
+	&clear.attr,
 	nullptr,
 };
 constinit const attribute_group group = {.attrs = attributes};

@@ -49,6 +49,22 @@ struct unidax_resize {
 	__u32 reserved;
 };
 
+/**
+ * struct unidax_zero - a range of an instance to be cleared
+ * @size: sizeof(struct unidax_zero)
+ * @flags: 0
+ * @offset: bytes into the instance; a multiple of 4096
+ * @bytes: length of the range; a multiple of 4096
+ * @zeroed: in: 0; out: bytes from @offset on that are cleared, on error, too
+ */
+struct unidax_zero {
+	__u32 size;
+	__u32 flags;
+	__u64 offset;
+	__u64 bytes;
+	__u64 zeroed;
+};
+
 #define UNIDAX_IOCTL 0xDA
 
 /**
@@ -66,5 +82,16 @@ struct unidax_resize {
  * writing), EINTR (killed), E2BIG, EFAULT, ENOMEM, ENXIO (removed). On error nothing has changed.
  */
 #define UNIDAX_RESIZE _IOW(UNIDAX_IOCTL, 0x01, struct unidax_resize)
+
+/**
+ * UNIDAX_ZERO - clear a range, mapped or not.
+ *
+ * It is a write of zeroes without a buffer: mappings stay and see it happen, others go on
+ * meanwhile, a resize among them, and on persistent memory it is durable when it returns. The
+ * descriptor is open for writing. Errors: EINVAL (not a multiple of 4096, flags), ENOSPC (the range
+ * reaches past the end), EIO (a page that is known to be bad), EBADF (not open for writing), EINTR
+ * (killed), E2BIG, EFAULT, ENXIO (removed). What comes before the place of an error is cleared.
+ */
+#define UNIDAX_ZERO _IOWR(UNIDAX_IOCTL, 0x02, struct unidax_zero)
 
 #endif

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * read, write, lseek, fsync, and the clearing of a range. There is no page cache: a read or a write is one copy between the
+ * media and the caller's buffer, and sees the same bytes as every mapping.
+ *
+ * The buffer may be anything, a mapping of this very device or a page that a userfaultfd never
+ * brings. So the copy is made in two alternating steps. One holds a stretch of the media (class
+ * Span: page counts, no lock) and copies with page faults disabled, as far as the buffer is there.
+ * The other holds nothing and faults the buffer in. Nothing that user space can delay ever happens
+ * while the media is held, and no lock is held over either.
+ *
+ * Wraps include/linux/uio.h: _copy_mc_to_iter(), which survives a machine check, and
+ * _copy_from_iter_flushcache(), which leaves nothing in the processors' caches. Neither is subject
+ * to the hardened usercopy checks, which take a copy that crosses a compound page for an attack.
+ */
+#include "cdev/data.hpp"
+#include "core/params.h"
+
+namespace unidax::cdev {
+
+Result<Span> Span::take(Instance &instance, u64 at, u64 want)
+{
+	const u64 unit = instance.region_spec().align;
+	const auto live = instance.live().try_access();
+
+	if (!live)
+		return Error(-ENXIO);
+
+	const Extent *const extent = live->lease.extents().find(Pgoff::from_bytes(at));
+
+	if (!extent)
+		return Span(Pfn{}, Pages::from_bytes(unit));
+
+	const u64 inside = at - extent->pgoff.bytes();
+	const u64 address = extent->pfn.bytes() + inside;
+	const u64 first = align_down(address, unit);
+	const u64 end = address + smaller(smaller<u64>(want, most), extent->count.bytes() - inside);
+	Span span(Pfn::from_bytes(first), Pages::from_bytes(unit));
+	u64 held = first;
+
+	for (; held < end; held += unit) {
+		page &head = *pfn_to_page(Pfn::from_bytes(held).n);
+
+		/* The mark of a bad page is on the head. */
+		if (PageHWPoison(&head))
+			break;
+		get_page(&head);
+		span.heads_++;
+	}
+	if (held <= address && address < end)
+		return Error(-EIO);
+	/* SAFETY: memremap_pages() has put the extent into the kernel's direct map; the counts keep
+	 * the page map, the extent and its holder. */
+	span.bytes_ = static_cast<char *>(__va(address));
+	span.size_ = smaller(held, end) - address;
+	return span;
+}
+
+Span::~Span()
+{
+	for (Pfn head = first_; heads_; heads_--, head = head + unit_)
+		put_page(pfn_to_page(head.n));
+}
+
+Result<> may_go_on()
+{
+	if (fatal_signal_pending(kernel::current_task()))
+		return Error(-EINTR);
+	cond_resched();
+	return {};
+}
+
+namespace {
+
+/* From the media into a buffer. */
+struct Read {
+	static const bool past_the_end_is_an_error = false;
+
+	static size_t copy(const Span &span, size_t size, iov_iter &buffer)
+	{
+		return _copy_mc_to_iter(span.bytes(), size, &buffer);
+	}
+	/* Nothing was copied: ask the media alone whether it is to blame. */
+	static Result<> check(const Span &span)
+	{
+		char line[L1_CACHE_BYTES];
+
+		if (copy_mc_to_kernel(line, span.bytes(), smaller(sizeof(line), span.size())))
+			return Error(-EIO);
+		return {};
+	}
+	static size_t missing(const iov_iter &buffer, size_t size)
+	{
+		return fault_in_iov_iter_writeable(&buffer, size);
+	}
+};
+
+/* From a buffer onto the media. */
+struct Write {
+	static const bool past_the_end_is_an_error = true;
+
+	static size_t copy(const Span &span, size_t size, iov_iter &buffer)
+	{
+		const size_t count = _copy_from_iter_flushcache(span.bytes(), size, &buffer);
+
+		/* What it writes past the caches, and what through them, it decides by the size
+		 * that it was asked for. */
+		if (count < size)
+			span.write_back(count);
+		return count;
+	}
+	static Result<> check(const Span &) { return {}; }
+	static size_t missing(const iov_iter &buffer, size_t size)
+	{
+		return fault_in_iov_iter_readable(&buffer, size);
+	}
+};
+
+/* Where a test build gives a change of the extents more time to come. */
+void test_delay()
+{
+#ifdef UNIDAX_TEST_FAULT_DELAY
+	if (unidax_test_fault_delay_us)
+		fsleep(unidax_test_fault_delay_us);
+#endif
+}
+
+/* Copy something at @at, bytes, at most a span. 0 at the end of the instance. */
+template <class Direction>
+Result<size_t> transfer_some(Instance &instance, u64 at, iov_iter &buffer)
+{
+	/* Of the buffer, bytes that are there for all that is known. */
+	size_t there = Span::most;
+
+	while (true) {
+		{
+			const Span span = TRY(Span::take(instance, at, iov_iter_count(&buffer)));
+
+			if (!span.size())
+				return size_t{0};
+			test_delay();
+			pagefault_disable();
+			const size_t count =
+				Direction::copy(span, smaller(span.size(), there), buffer);
+			pagefault_enable();
+			if (count)
+				return count;
+			TRY(Direction::check(span));
+		}
+
+		const size_t wanted = smaller(iov_iter_count(&buffer), Span::most);
+
+		/* Other buffers than a process's are always there, unless they are full. */
+		if (!user_backed_iter(&buffer))
+			return Error(-EFAULT);
+		/*
+		 * Next time only that far: a copy that meets a page that is not there need not have
+		 * copied every byte before it (copy_user_nocache(), 6.12).
+		 */
+		there = wanted - Direction::missing(buffer, wanted);
+		if (!there)
+			return Error(-EFAULT);
+		TRY(may_go_on());
+	}
+}
+
+template <class Direction> Result<> transfer(kiocb &request, iov_iter &buffer)
+{
+	Instance &instance = Instance::of(*request.ki_filp);
+
+	while (iov_iter_count(&buffer)) {
+		const size_t count =
+			TRY(transfer_some<Direction>(instance, request.ki_pos, buffer));
+
+		if (!count) {
+			if (Direction::past_the_end_is_an_error)
+				return Error(-ENOSPC);
+			break;
+		}
+		request.ki_pos += count;
+		TRY(may_go_on());
+	}
+	return {};
+}
+
+/* What a system call returns: an error only when nothing was done before it. */
+ssize_t outcome(const Result<> &result, size_t done)
+{
+	return done ? done : result.errno_value();
+}
+
+} // namespace
+
+Result<> zero(Instance &instance, u64 offset, u64 size, u64 &zeroed)
+{
+	zeroed = 0;
+	if (!is_aligned(offset | size, PAGE_SIZE))
+		return Error(-EINVAL);
+	while (zeroed < size) {
+		{
+			const Span span = TRY(Span::take(instance, offset + zeroed, size - zeroed));
+
+			if (!span.size())
+				return Error(-ENOSPC);
+			memset(span.bytes(), 0, span.size());
+			if (instance.region_spec().persistent) {
+				span.write_back(span.size());
+				pmem_wmb();
+			}
+			zeroed += span.size();
+		}
+		TRY(may_go_on());
+	}
+	return {};
+}
+
+loff_t llseek(file *file, loff_t offset, int whence)
+{
+	u64 size;
+
+	{
+		const auto live = Instance::of(*file).live().try_access();
+
+		if (!live)
+			return -ENXIO;
+		size = live->lease.extents().size().bytes();
+	}
+	/* Past the end, too, as in a file: the device may grow. */
+	return generic_file_llseek_size(file, offset, whence, MAX_LFS_FILESIZE, size);
+}
+
+ssize_t read_iter(kiocb *request, iov_iter *to)
+{
+	const size_t before = iov_iter_count(to);
+	const Result<> result = transfer<Read>(*request, *to);
+
+	return outcome(result, before - iov_iter_count(to));
+}
+
+ssize_t write_iter(kiocb *request, iov_iter *from)
+{
+	const size_t before = iov_iter_count(from);
+
+	/* Where a file would be extended nothing can be written. */
+	if (request->ki_flags & IOCB_APPEND)
+		return before ? -ENOSPC : 0;
+
+	const Result<> result = transfer<Write>(*request, *from);
+
+	/* Every write is complete on the media when it returns, O_SYNC or not. */
+	pmem_wmb();
+	return outcome(result, before - iov_iter_count(from));
+}
+
+int fsync(file *file, loff_t first, loff_t last, int)
+{
+	Instance &instance = Instance::of(*file);
+	const auto write_back = [&instance](u64 at, u64 last) -> Result<> {
+		while (at <= last) {
+			{
+				const Span span = TRY(Span::take(instance, at, last - at + 1));
+
+				if (!span.size())
+					break;
+				span.write_back(span.size());
+				at += span.size();
+			}
+			TRY(may_go_on());
+		}
+		pmem_wmb();
+		return {};
+	};
+
+	if (!instance.live().try_access())
+		return -ENXIO;
+	/*
+	 * What write() wrote is on the media. What processes store through mappings is where they
+	 * see it if the memory is volatile; if not, it may be in a cache still.
+	 */
+	if (!instance.region_spec().persistent || !instance.was_mapped_writable())
+		return 0;
+	return write_back(first, last).errno_value();
+}
+
+} // namespace unidax::cdev
