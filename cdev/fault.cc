@@ -11,6 +11,7 @@
  */
 #include "cdev/fault_around.hpp"
 #include "cdev/instance.hpp"
+#include "cdev/observe.hpp"
 #include "core/compat.hpp"
 #include "core/params.h"
 
@@ -129,8 +130,8 @@ template <u64 Size> constexpr vm_operations_struct make_ops()
 		.may_split = Ops::may_split,
 		.mremap = Ops::mremap,
 		.mprotect = is_pud && compat::mprotect_loses_pud ? Ops::mprotect : nullptr,
-		.fault = Ops::fault,
-		.huge_fault = Ops::huge_fault,
+		.fault = Observed<Ops>::fault,
+		.huge_fault = Observed<Ops>::huge_fault,
 		.pagesize = Ops::pagesize,
 	};
 }

@@ -6,6 +6,7 @@
 #include "cdev/data.hpp"
 #include "cdev/ioctl.h"
 #include "core/compat.hpp"
+#include "core/events.hpp"
 #include "core/params.h"
 
 namespace unidax::cdev {
@@ -31,12 +32,12 @@ int open(inode *node, file *file)
 	file->f_wb_err = filemap_sample_wb_err(file->f_mapping);
 	file->f_sb_err = file_sample_sb_err(file);
 	file->private_data = &instance;
+	event::open(instance.name(), file->f_flags);
 	return 0;
 }
 
-int mmap(file *file, vm_area_struct *vma)
+int map(Instance &instance, vm_area_struct *vma)
 {
-	Instance &instance = Instance::of(*file);
 	const auto live = instance.live().try_access();
 
 	if (!live)
@@ -59,6 +60,15 @@ int mmap(file *file, vm_area_struct *vma)
 	vma->vm_private_data = &instance;
 	compat::add_vm_flags(*vma, VM_HUGEPAGE);
 	return 0;
+}
+
+int mmap(file *file, vm_area_struct *vma)
+{
+	Instance &instance = Instance::of(*file);
+	const int rc = map(instance, vma);
+
+	event::mmap(instance.name(), *vma, rc);
+	return rc;
 }
 
 unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long length,

@@ -8,6 +8,7 @@
 #include "cdev/instance.hpp"
 #include "cdev/unit.hpp"
 #include "core/compat.hpp"
+#include "core/events.hpp"
 
 namespace unidax::cdev {
 namespace {
@@ -17,9 +18,10 @@ lock_class_key change_lock_key;
 
 } // namespace
 
-Instance::Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec)
+Instance::Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec,
+		   PerCpuFaultCounts faults)
 	: spec_(spec), minor_(move(minor)), inode_(move(inode)),
-	  live_("unidax_fault_lock", fault_lock_key),
+	  live_("unidax_fault_lock", fault_lock_key), faults_(move(faults)),
 	  change_lock_("unidax_change_lock", change_lock_key), device_{}, cdev_{}
 {}
 
@@ -52,7 +54,8 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	const region::Spec &spec = region::spec(*region);
 	Id minor = TRY(state->minors.take(state->numbers.count() - 1));
 	fs::InstanceInode inode = TRY(fs::instance_inode(state->numbers.at(minor.get())));
-	Box<Instance> made = TRY(Box<Instance>::make(move(minor), move(inode), spec));
+	PerCpuFaultCounts faults = TRY(PerCpuFaultCounts::make());
+	Box<Instance> made = TRY(Box<Instance>::make(move(minor), move(inode), spec, move(faults)));
 
 	Ref<Instance> instance = attach(move(made), parent);
 
@@ -81,6 +84,9 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 
 	RegisteredInstance registered(move(instance));
 
+	registered->extents_file_ = state->debug.make_extents(*registered);
+	event::instance(registered->name(), size, UNIDAX_ADDED);
+
 	/* A change may have come first, since the attributes are there. */
 	MutexGuard change(registered->change_lock_, MutexGuard::killable);
 
@@ -107,6 +113,8 @@ void Instance::withdraw()
 
 void Instance::remove()
 {
+	event::instance(name(), size(*this), UNIDAX_REMOVED);
+	extents_file_ = {};
 	removal_.cancel();
 	{
 		/* The change that was under way ends; none begins. */

@@ -5,7 +5,9 @@
  */
 #pragma once
 
+#include "cdev/debug.hpp"
 #include "cdev/mappings.hpp"
+#include "cdev/statistics.hpp"
 #include "core/interface.hpp"
 #include "core/lock.hpp"
 #include "core/revocable.hpp"
@@ -64,7 +66,8 @@ public:
 	 */
 	[[nodiscard]] Result<> set_align(u64 align);
 
-	Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec);
+	Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec,
+		 PerCpuFaultCounts faults);
 
 	[[nodiscard]] static Instance &of(struct ::cdev &cdev)
 	{
@@ -95,6 +98,14 @@ public:
 	[[nodiscard]] bool was_mapped_writable() const { return READ_ONCE(mapped_writable_); }
 	/** note_writable_mapping() - a process may from now on. */
 	void note_writable_mapping() { WRITE_ONCE(mapped_writable_, true); }
+	/** name() - daxR.I. */
+	[[nodiscard]] const char *name() const { return dev_name(&device_); }
+	/** faults() - how many there were. */
+	[[nodiscard]] PerCpuFaultCounts &faults() { return faults_; }
+	/** resizes() - how often the size has changed. */
+	[[nodiscard]] unsigned long resizes() const { return READ_ONCE(resizes_); }
+	/** drain_ns() - how long shrinks have waited for pages in use. */
+	[[nodiscard]] u64 drain_ns() const { return READ_ONCE(drain_ns_); }
 	/** granule() - bytes that sizes are multiples of, for an alignment of @align. */
 	[[nodiscard]] u64 granule(u64 align) const { return larger(align, spec_.align); }
 
@@ -130,6 +141,12 @@ private:
 	 */
 	[[nodiscard]] Result<> drain(const region::Cut &cut, unsigned long deadline)
 		REQUIRES(change_lock_);
+	/**
+	 * conclude() - tell everybody what became of a change from @before to @after bytes that was
+	 * begun at @began (ktime_get_ns()).
+	 */
+	void conclude(u64 before, u64 after, const Result<> &result, u64 began)
+		REQUIRES(change_lock_);
 	/** notify() - tell user space that the size was @before bytes and is another now. */
 	void notify(u64 before) REQUIRES(change_lock_);
 
@@ -137,6 +154,7 @@ private:
 	const Id minor_;
 	const fs::InstanceInode inode_;
 	Revocable<Live> live_;
+	PerCpuFaultCounts faults_;
 	/* One change of extents or alignment at a time. */
 	Mutex change_lock_;
 	/* Cancelled when the instance goes; stops a change that is under way. */
@@ -144,6 +162,11 @@ private:
 	Mappings mappings_ GUARDED_BY(change_lock_);
 	/* Never false again: a mapping may be gone while what it stored is still in a cache. */
 	bool mapped_writable_ = false;
+	/* Written under change_lock_ only, read by anybody. */
+	unsigned long resizes_ = 0;
+	u64 drain_ns_ = 0;
+	/* Null unless in service. */
+	DebugEntry extents_file_;
 	struct device device_;
 	struct ::cdev cdev_;
 };

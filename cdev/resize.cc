@@ -11,6 +11,7 @@
  */
 #include "cdev/instance.hpp"
 #include "core/compat.hpp"
+#include "core/events.hpp"
 
 namespace unidax::cdev {
 
@@ -43,9 +44,11 @@ Result<> Instance::resize(u64 size, unsigned int timeout_ms)
 	if (size == before)
 		return {};
 
-	TRY(size < before ? shrink(size, timeout_ms) : grow_to(size));
-	notify(before);
-	return {};
+	const u64 began = ktime_get_ns();
+	const Result<> result = size < before ? shrink(size, timeout_ms) : grow_to(size);
+
+	conclude(before, size, result, began);
+	return result;
 }
 
 Result<> Instance::append(Address start, u64 size)
@@ -59,25 +62,45 @@ Result<> Instance::append(Address start, u64 size)
 	if (!size || !is_aligned(start.n | size, granule(live_.try_access()->align)))
 		return Error(-ENXIO);
 
-	TRY(grow_by(start, size));
+	const u64 began = ktime_get_ns();
+	const Result<> result = grow_by(start, size);
+
+	conclude(before, before + size, result, began);
+	return result;
+}
+
+void Instance::conclude(u64 before, u64 after, const Result<> &result, u64 began)
+{
+	event::resize(name(), before, after, result.errno_value(), ktime_get_ns() - began);
+	if (!result.ok())
+		return;
+	WRITE_ONCE(resizes_, resizes_ + 1);
 	notify(before);
-	return {};
 }
 
 Result<> Instance::grow_to(u64 size)
 {
 	const Alignment align(granule(live_.try_access()->align));
+	event::Phase phase(name(), UNIDAX_PHASE_CLAIM);
+	region::Extension extension = TRY(region::extend(leased(), size, align, removal_));
 
-	return grow(TRY(region::extend(leased(), size, align, removal_)));
+	phase.end();
+	return grow(move(extension));
 }
 
 Result<> Instance::grow_by(Address start, u64 size)
 {
-	return grow(TRY(region::extend_by(leased(), start, size, removal_)));
+	event::Phase phase(name(), UNIDAX_PHASE_CLAIM);
+	region::Extension extension = TRY(region::extend_by(leased(), start, size, removal_));
+
+	phase.end();
+	return grow(move(extension));
 }
 
 Result<> Instance::grow(region::Extension extension)
 {
+	const event::Phase phase(name(), UNIDAX_PHASE_PUBLISH);
+
 	TRY(mappings_.grow_to(*this, extension.count()));
 
 	const auto live = live_.exclusive();
@@ -93,13 +116,20 @@ Result<> Instance::drain(const region::Cut &cut, unsigned long deadline)
 	constexpr unsigned int shortest_ms = 1, longest_ms = 50;
 	unsigned int pause_ms = shortest_ms;
 	Pgoff busy{};
+	const event::Phase phase(name(), UNIDAX_PHASE_DRAIN);
 
 	/* What was idle may be pinned meanwhile; the last look, with the tail unmapped, is the one
 	 * that counts. */
 	while ((busy = cut.first_busy(busy)) < cut.end()) {
 		if (time_after_eq(jiffies, deadline))
 			return Error(-EBUSY);
-		TRY(removal_.sleep(pause_ms));
+		event::drain_wait(name(), busy.bytes(), pause_ms);
+
+		const u64 began = ktime_get_ns();
+		const Result<> slept = removal_.sleep(pause_ms);
+
+		WRITE_ONCE(drain_ns_, drain_ns_ + ktime_get_ns() - began);
+		TRY(slept);
 		pause_ms = smaller(2 * pause_ms, longest_ms);
 	}
 	return {};
@@ -114,6 +144,7 @@ Result<> Instance::shrink(u64 size, unsigned int timeout_ms)
 	while (true) {
 		TRY(drain(cut, deadline));
 		{
+			const event::Phase phase(name(), UNIDAX_PHASE_UNMAP);
 			const auto live = live_.exclusive();
 
 			unmap(Pgoff::from_bytes(size), Pages::from_bytes(before - size));

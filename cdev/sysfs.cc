@@ -116,6 +116,21 @@ ssize_t target_node_show(Instance &instance, char *buffer)
 	return sysfs_emit(buffer, "%d\n", instance.region_spec().target_node);
 }
 
+template <FaultKind kind> ssize_t faults_show(Instance &instance, char *buffer)
+{
+	return sysfs_emit(buffer, "%lu\n", instance.faults().sum(kind));
+}
+
+ssize_t resizes_show(Instance &instance, char *buffer)
+{
+	return sysfs_emit(buffer, "%lu\n", instance.resizes());
+}
+
+ssize_t drain_ms_show(Instance &instance, char *buffer)
+{
+	return sysfs_emit(buffer, "%llu\n", instance.drain_ns() / NSEC_PER_MSEC);
+}
+
 constinit device_attribute size = both<size_show, size_store>("size", 0644);
 constinit device_attribute align = both<align_show, align_store>("align", 0644);
 constinit device_attribute mapping = writable<mapping_store>("mapping", 0200);
@@ -141,8 +156,28 @@ constinit const attribute_group group = {
 	.attrs = attributes,
 };
 
+constinit device_attribute faults_4k = readable<faults_show<FaultKind::page>>("faults_4k", 0444);
+constinit device_attribute faults_2m = readable<faults_show<FaultKind::pmd>>("faults_2m", 0444);
+constinit device_attribute faults_1g = readable<faults_show<FaultKind::pud>>("faults_1g", 0444);
+constinit device_attribute fault_fallbacks =
+	readable<faults_show<FaultKind::fallback>>("fault_fallbacks", 0444);
+constinit device_attribute fault_errors =
+	readable<faults_show<FaultKind::error>>("fault_errors", 0444);
+constinit device_attribute resizes = readable<resizes_show>("resizes", 0444);
+constinit device_attribute drain_ms = readable<drain_ms_show>("drain_ms", 0444);
+
+constinit attribute *statistics_attributes[] = {
+	&faults_4k.attr,    &faults_2m.attr, &faults_1g.attr, &fault_fallbacks.attr,
+	&fault_errors.attr, &resizes.attr,   &drain_ms.attr,  nullptr,
+};
+
+constinit const attribute_group statistics = {
+	.name = "statistics",
+	.attrs = statistics_attributes,
+};
+
 } // namespace
 
-constinit const attribute_group *attribute_groups[] = {&group, nullptr};
+constinit const attribute_group *attribute_groups[] = {&group, &statistics, nullptr};
 
 } // namespace unidax::cdev

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "cdev/debug.hpp"
 #include "core/compat.hpp"
 #include "core/ids.hpp"
 #include "core/outstanding.hpp"
@@ -63,12 +64,15 @@ private:
 /* Its end waits for every instance and directory to be released, since those use the rest. */
 struct State {
 	State(DeviceNumbers numbers, DeviceClass device_class)
-		: numbers(move(numbers)), device_class(move(device_class))
+		: numbers(move(numbers)), device_class(move(device_class)),
+		  debug(DebugEntry::make_directory("unidax"))
 	{}
 	~State() { outstanding.drain("dax devices and their directories"); }
 
 	DeviceNumbers numbers;
 	DeviceClass device_class;
+	/* /sys/kernel/debug/unidax */
+	DebugEntry debug;
 	Ids minors;
 	Outstanding outstanding;
 };

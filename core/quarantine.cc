@@ -6,6 +6,7 @@
  *
  * While a region is kept, this module is pinned, so that it cannot be unloaded under the pages.
  */
+#include "core/events.hpp"
 #include "core/interface.hpp"
 #include "core/lock.hpp"
 #include "core/unit.hpp"
@@ -74,9 +75,12 @@ private:
 	void release_idle()
 	{
 		while (const Box<Place> place = take_idle()) {
-			pr_info("dax_region%d: the last pinned page was released\n",
-				region::spec(*place->region).id);
+			const region::Spec spec = region::spec(*place->region);
+
+			pr_info("dax_region%d: the last pinned page was released\n", spec.id);
 			RefTraits<region::Region>::put(*place->region);
+			/* Now the range is free. */
+			event::region(spec.id, spec.start, spec.size, UNIDAX_RELEASED);
 			module_put(THIS_MODULE);
 		}
 	}

@@ -5,6 +5,7 @@
  */
 #include "region/region.hpp"
 #include "core/compat.hpp"
+#include "core/events.hpp"
 #include "core/unit.hpp"
 
 namespace unidax::region {
@@ -89,16 +90,22 @@ Result<RegisteredRegion> Region::make(const Spec &spec, device &parent, Registra
 
 	region->directory_ = TRY(Directory<Region>::make(*region, 0, parent.kobj, directory_type,
 							 outstanding.get(), "dax_region"));
+	event::region(spec.id, spec.start, spec.size, UNIDAX_ADDED);
 	return RegisteredRegion(move(region));
 }
 
 void Region::remove(Ref<Region> region)
 {
+	const Spec &spec = region->spec_;
+
 	region->directory_ = {};
-	if (region->busy()) {
+	if (!region->busy()) {
+		event::region(spec.id, spec.start, spec.size, UNIDAX_REMOVED);
+	} else {
+		event::region(spec.id, spec.start, spec.size, UNIDAX_QUARANTINED);
 		pr_notice("dax_region%d: pages are pinned; the range stays claimed until they are "
 			  "released\n",
-			  region->spec_.id);
+			  spec.id);
 
 		Box<quarantine::Place> place = move(region->place_);
 
