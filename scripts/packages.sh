@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# packages.sh build|demo|test
+# packages.sh build|demo|deb|test
 #
 # Installs the Debian packages that building the modules, showing them in a
-# virtual machine, or testing them needs: only those that are missing, by
-# apt-get, without recommended packages. Each set includes the one before it. It
+# virtual machine, packing them or testing them needs: only those that are missing, by
+# apt-get, without recommended packages. demo includes build, test all of them. It
 # changes nothing when nothing is missing, and never removes or upgrades.
 set -euo pipefail
 
@@ -26,18 +26,29 @@ demo	kmod			which modules that needs, and modinfo
 demo	xz-utils		unpacks the kernel once, 3 s less for each boot
 demo	daxctl			the operator's tool for /dev/dax*
 
+deb	debhelper		the Debian package
+deb	dh-dkms			the same: dh_dkms
+deb	dpkg-dev		the same: dpkg-buildpackage
+deb	git			which files are packed
+
 test	sparse			static check of the C boundary
 test	coccinelle		semantic patches
+test	gcc-12-plugin-dev	the same: C++ lowered by the compiler itself
 test	clang-14		thread-safety analysis
+test	clang-tidy-14		static checks of the C++ units
+test	perl			checkpatch, kernel-doc, get_abi
 test	shellcheck		the scripts
 test	pahole			type layouts
 test	python3-pyelftools	type layouts and sections of the linked objects
 test	linux-source-6.1	kselftest harness, debug kernel
+test	rsync			installing the selftests as a kernel does
 test	bc			building the debug kernel
 test	bison			the same
 test	flex			the same
 test	libelf-dev		the same: objtool
 test	libssl-dev		the same: certificates
+test	mmdebstrap		the Debian that the package is installed in
+test	lintian			static check of the package
 test	e2fsprogs		file systems for the data path tests
 test	fio			ioengine=dev-dax
 test	ndctl			namespaces on NVDIMMs
@@ -49,7 +60,7 @@ END
 list_age_days=7
 
 usage() {
-	echo "usage: scripts/packages.sh build|demo|test" >&2
+	echo "usage: scripts/packages.sh build|demo|deb|test" >&2
 	exit 2
 }
 
@@ -57,7 +68,8 @@ usage() {
 case $1 in
 build) sets='build' ;;
 demo) sets='build|demo' ;;
-test) sets='build|demo|test' ;;
+deb) sets='deb' ;;
+test) sets='build|demo|deb|test' ;;
 *) usage ;;
 esac
 
@@ -69,7 +81,7 @@ while read -r package; do
 done < <(table | sed -nE "s/^($sets)\t([^\t]+).*/\2/p")
 
 # The newest headers want the newest kernel: an older one that is there already comes along.
-if [ "$sets" != build ] && [[ " ${missing[*]} " == *\ linux-headers-amd64\ * && " ${missing[*]} " != *\ linux-image-amd64\ * ]]; then
+if [[ $sets = *demo* && " ${missing[*]} " == *\ linux-headers-amd64\ * && " ${missing[*]} " != *\ linux-image-amd64\ * ]]; then
 	missing+=(linux-image-amd64)
 fi
 

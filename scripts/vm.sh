@@ -14,10 +14,9 @@ usage() {
 	cat <<'END'
 usage: scripts/vm.sh [options] -- COMMAND [ARGUMENT]...
 
-  --kernel=stock|6.1|6.12|debug|FILE
-                    stock, 6.1: newest Debian 6.1 kernel installed (default);
-                    6.12: newest Debian 6.12; debug: the cached debug kernel;
-                    FILE: a bzImage, its modules in a sibling modules/
+  --kernel=KERNEL   stock (default), 6.1, 6.12, debug or any other name that
+                    scripts/kernels.sh knows; or a file: a bzImage, its modules in
+                    a sibling modules/
   --modules-dir=DIR the directory of FILE's modules: DIR, DIR/lib/modules or
                     DIR/modules holds a directory named after the release
   --memory=KIND     none (default); hmem: soft-reserved; hmem-numa: the same on
@@ -27,6 +26,8 @@ usage: scripts/vm.sh [options] -- COMMAND [ARGUMENT]...
   --ram=SIZE        ordinary memory beside it, a multiple of 1G up to 3G (2G)
   --load            insmod unidax.ko and the provider that fits --memory first
   --smp=N           processors (2)
+  --icount          one nanosecond for each instruction: what is counted by the
+                    time stamp counter repeats; slow, use it with --smp=1
   --timeout=SECONDS time limit of COMMAND (300)
   --append=ARGS     more kernel arguments
   --log=FILE        keep the kernel log there
@@ -57,7 +58,7 @@ trouble() {
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 kernel=stock modules_dir='' memory=none mem_size=1G ram=2G load='' smp=2 limit=300
-append='' log='' allow=()
+append='' log='' allow=() counted=()
 
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -68,6 +69,10 @@ while [ $# -gt 0 ]; do
 	--ram=*) ram=${1#*=} ;;
 	--load) load=1 ;;
 	--smp=*) smp=${1#*=} ;;
+	--icount)
+		# shellcheck disable=SC2054 # the commas are QEMU's
+		counted=(-icount shift=0,sleep=on -seed 1 -rtc base=2026-01-01T00:00:00,clock=vm)
+		;;
 	--timeout=*) limit=${1#*=} ;;
 	--append=*) append=${1#*=} ;;
 	--log=*) log=${1#*=} ;;
@@ -100,13 +105,6 @@ for tool in qemu-system-x86_64 busybox cpio modinfo; do
 done
 
 # The kernel, its release, and the directory of its modules.
-newest() { # extended regular expression for the release
-	local f
-	for f in /boot/vmlinuz-*; do
-		echo "${f#/boot/vmlinuz-}"
-	done | grep -E "^$1\$" | sort -V | tail -n 1
-}
-
 release_of() { # bzImage: a pointer at 0x20e, from 0x200, to the release's text
 	local at
 	[ "$(tail -c +$((0x203)) "$1" | head -c 4 | tr -d '\0')" = HdrS ] || return
@@ -114,44 +112,36 @@ release_of() { # bzImage: a pointer at 0x20e, from 0x200, to the release's text
 	tail -c +$((at + 0x201)) "$1" | head -c 256 | tr '\0' '\n' | sed -n '1s/ .*//p'
 }
 
-release='' modules=''
-case $kernel in
-stock | 6.1)
-	release=$(newest '6\.1\.[0-9]+-[0-9]+-amd64') || true
-	[ "$release" ] || trouble "no Debian 6.1 kernel in /boot: install linux-image-amd64"
-	image=/boot/vmlinuz-$release
-	;;
-6.12)
-	release=$(newest '6\.12\.[0-9]+(\+[a-z0-9~.]+)?(-[0-9]+)?-amd64') || true
-	[ "$release" ] || trouble "no Debian 6.12 kernel in /boot"
-	image=/boot/vmlinuz-$release
-	;;
-debug)
-	image=$cache/debug-kernel/bzImage
-	modules_dir=${modules_dir:-$cache/debug-kernel/modules}
-	[ -f "$image" ] || trouble "no debug kernel at $image: run scripts/debug-kernel.sh first"
-	;;
-*)
-	image=$kernel
-	[ -f "$image" ] || trouble "--kernel=$kernel: no such file"
-	;;
-esac
-if [ "$release" ]; then
-	modules=/lib/modules/$release
-else
-	release=$(release_of "$image") || true
-	[ "$release" ] || trouble "$image is no bzImage"
-	dir=$(cd "$(dirname "$image")" && pwd -P)
-	for try in "${modules_dir:-$dir}"{,/modules,/modules/lib/modules,/lib/modules,/../lib/modules} /lib/modules; do
-		if [ -d "$try/$release" ]; then
-			modules=$(cd "$try/$release" && pwd -P)
-			break
-		fi
-	done
-	[ "$modules" ] || trouble "no modules of $release beside $image: use --modules-dir"
+image=$kernel
+if [[ $kernel != */* && ! -f $kernel ]]; then
+	{
+		read -r image && read -r found
+	} < <("$root/scripts/kernels.sh" "$kernel" image modules) || trouble "--kernel=$kernel cannot be had"
+	modules_dir=${modules_dir:-$found}
 fi
+[ -f "$image" ] || trouble "--kernel=$kernel: no such file"
+release=$(release_of "$image") || true
+[ "$release" ] || trouble "$image is no bzImage"
+dir=$(cd "$(dirname "$image")" && pwd -P)
+modules=''
+for try in "${modules_dir:-$dir}"{,/modules,/modules/lib/modules,/lib/modules,/../lib/modules} /lib/modules; do
+	if [ -d "$try/$release" ]; then
+		modules=$(cd "$try/$release" && pwd -P)
+		break
+	fi
+done
+[ "$modules" ] || trouble "no modules of $release beside $image: use --modules-dir"
 [ -e "$modules/modules.dep" ] || trouble "$modules has no modules.dep: run depmod"
 [ -r "$image" ] || trouble "cannot read $image"
+
+# A kernel that comes with faults to plant is one that has to report them.
+# SLUB's own stacks go without saying, as KASAN keeps them too.
+watching=''
+if grep -q '/unidax_plant\.ko:' "$modules/modules.dep"; then
+	watching='kasan_multi_shot slub_debug=FZP'
+elif [ "$kernel" = debug ]; then
+	trouble "the debug kernel has no faults to plant: run scripts/debug-kernel.sh"
+fi
 
 # Everything of this run is in one directory, gone when the run is over.
 run=$(mktemp -d "${TMPDIR:-/tmp}/unidax-vm.XXXXXX")
@@ -308,11 +298,11 @@ share 2 run "$run"
 # QEMU dies with this script, even when that is killed. Its end shows as end of
 # file on the pipe, which is all that the pipe is for.
 exec {alive}< <(exec setpriv --pdeathsig KILL qemu-system-x86_64 \
-	-accel tcg -machine "$machine,usb=off,vmport=off,sata=off" -cpu max -smp "$smp" "${hardware[@]}" \
+	-accel tcg -machine "$machine,usb=off,vmport=off,sata=off" -cpu max -smp "$smp" "${counted[@]}" "${hardware[@]}" \
 	-nodefaults -no-user-config -display none -no-reboot -monitor none \
 	-chardev "file,id=log,path=$(comma "$run")/console" -serial chardev:log \
 	-kernel "$vmlinux" -initrd "$initramfs" \
-	-append "console=ttyS0 panic=-1 oops=panic cryptomgr.notests quiet loglevel=5 log_buf_len=16M printk.devkmsg=on $args $append" \
+	-append "console=ttyS0 panic=-1 oops=panic cryptomgr.notests quiet loglevel=5 log_buf_len=16M printk.devkmsg=on $watching $args $append" \
 	</dev/null 2>"$run/qemu.err")
 qemu_pid=$!
 tail -c +1 -f -s 0.1 --pid="$qemu_pid" "$run/stdout" &
@@ -405,6 +395,14 @@ case $rc in
 	;;
 *) fail 125 "the kernel log could not be judged ($outcome)" ;;
 esac
+# A kernel that reports nothing may have gone blind: KASAN after a report of its
+# own, lockdep after any, be it an expected one.
+if [ "$watching" ] && [[ $word = "exit "* ]]; then
+	planted=(use-after-free)
+	[ $rc != 0 ] || planted+=(lock-order)
+	missed=$("$root/scripts/vm/judge.sh" --planted "$run/log" "$nonce" "${planted[@]}")
+	[ -z "$missed" ] || fail 99 "the kernel did not report what was planted: ${missed//$'\n'/, } ($outcome)"
+fi
 # A flag that the kernel raised must have its line in the log, be it an expected
 # one: died, warning, bad page, soft lock-up.
 if [ $rc = 0 ] && read -r before after 2>/dev/null <"$run/tainted"; then

@@ -6,9 +6,32 @@
 # Reads a machine's kernel log and exits 0 when it holds no complaint, 1 when it
 # does, and then prints an excerpt; 3 when every complaint was expected, that is,
 # matched one of the EREs (they see the line without its time stamp). Only what
-# follows the start mark with NONCE counts, but for a panic, which always does.
+# follows the start mark with NONCE counts, and comes before the plant mark if
+# there is one, but for a panic, which always does.
+#
+# judge.sh --planted LOG NONCE FAULT... prints those of the faults that guest-init
+# plants after the plant mark that the kernel did not report.
 set -euo pipefail
 export LC_ALL=C
+
+if [ "$1" = --planted ]; then
+	reports=$(sed -n "/unidax-vm: plant $3\$/,\$p" "$2")
+	for fault in "${@:4}"; do
+		case $fault in
+		lock-order) wanted=('possible circular locking dependency' 'at: plant_lock_order\+') ;;
+		use-after-free) wanted=('BUG: KASAN: .* in plant_use_after_free\+') ;;
+		*) exit 2 ;;
+		esac
+		for ere in "${wanted[@]}"; do
+			grep -qE "$ere" <<<"$reports" || {
+				echo "$fault"
+				break
+			}
+		done
+	done
+	exit
+fi
+
 log=$1 nonce=$2
 shift 2
 
@@ -56,11 +79,14 @@ for ere in "${complaints[@]}" "$panics"; do
 	expression+=(-e "$ere")
 done
 
-start=$(grep -anF "unidax-vm: start $nonce" "$log" | head -n 1 | cut -d: -f1 || true)
+mark() { # NAME: its line's number, if there is one
+	grep -anF "unidax-vm: $1 $nonce" "$log" | head -n 1 | cut -d: -f1 || true
+}
+start=$(mark start) plant=$(mark plant)
 found=() expected=0
 while IFS= read -r hit; do
 	line=${hit%%:*} text=${hit#*:}
-	[[ -n $start && $line -gt $start || $text =~ $panics ]] || continue
+	[[ -n $start && $line -gt $start && (-z $plant || $line -lt $plant) || $text =~ $panics ]] || continue
 	[[ $text =~ $head ]]
 	text=${text#"${BASH_REMATCH[0]}"}
 	for ere in "$@"; do

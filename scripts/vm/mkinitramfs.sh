@@ -57,6 +57,7 @@ optional configfs configfs
 optional dio brd ext4
 optional nvdimm nfit
 optional pmem nd_e820
+optional plant unidax_plant
 
 # A kernel may be rebuilt under the same release, hence size and time.
 key=$({

@@ -19,6 +19,8 @@ work=$(mktemp -d)
 build=$(mktemp -d "$here/build.XXXXXX")
 trap 'rm -rf "$work" "$build"' EXIT
 cd "$root" || exit 1
+# The debug kernel is not built for this, but used if it is there.
+debug=$("$root/scripts/debug-kernel.sh" --path 2>/dev/null) && [ -e "$debug/.plant" ] || debug=''
 # Caches and logs of its own: this makes a dozen logs of failures.
 export XDG_CACHE_HOME=$work/cache
 
@@ -35,6 +37,14 @@ ok() { # TEXT COMMAND...: passes if the command succeeds
 		done
 	fi
 	echo "$verdict $number $text"
+}
+
+skip() { # WHY TEXT...: cases that cannot be tried
+	local text
+	for text in "${@:2}"; do
+		number=$((number + 1))
+		echo "ok $number $text # SKIP $1"
+	done
 }
 
 run() { # OPTION... -- COMMAND...: status in $status, output in $work
@@ -188,10 +198,32 @@ before_the_mark() {
 	is "$2"
 }
 
+# What counts for the planted faults comes after their mark, and what comes there
+# counts for nothing else.
+planted() {
+	local cycle='WARNING: possible circular locking dependency detected
+ (plant_second){+.+.}-{3:3}, at: plant_lock_order+0x61/0x90 [unidax_plant]'
+	local kasan='BUG: KASAN: use-after-free in plant_use_after_free+0x81/0xa0 [unidax_plant]'
+	local mark='unidax-vm: plant here' start='unidax-vm: start here' end='unidax-vm: end here exit 0'
+
+	missed() { # EXPECTED LINE...
+		printf '[    1.000000] %s\n' "${@:2}" >"$work/log"
+		[ "$("$root/scripts/vm/judge.sh" --planted "$work/log" here lock-order use-after-free | xargs)" = "$1" ]
+	}
+	missed '' "$start" "$mark" "$cycle" "$kasan" "$end" || return
+	"$root/scripts/vm/judge.sh" "$work/log" here || return
+	missed 'lock-order' "$start" "$mark" "$kasan" "$end" || return
+	missed 'use-after-free' "$start" "$mark" "$cycle" "$end" || return
+	missed 'lock-order use-after-free' "$start" "$cycle" "$kasan" "$mark" "$end" || return
+	! "$root/scripts/vm/judge.sh" "$work/log" here >"$work/out" || return
+	missed 'lock-order use-after-free' "$start" "$end"
+}
+
 ok 'judge: complaints of every kind are found' every_complaint
 ok 'judge: lines that only look like one pass' no_harmless_line
 ok 'judge: expected lines are allowed, others are not' allowed
 ok 'judge: a warning before the start mark does not count' before_the_mark 'WARNING: CPU: 0' 0
+ok 'judge: planted faults are looked for where they are planted' planted
 ok 'judge: a panic before the start mark does' before_the_mark 'Kernel panic - not syncing: VFS' 1
 
 # --- planted modules ---------------------------------------------------------
@@ -367,6 +399,51 @@ status=$?
 mv "$work/out2" "$work/out"
 mv "$work/err2" "$work/err"
 ok 'a machine that hangs: 124, says so' eval 'is 124 && err "the machine hung"'
+
+# --- kernels that watch ------------------------------------------------------
+
+# The stock kernel reports nothing of what is planted, which is what a debug kernel
+# looks like that has gone blind.
+mkdir -p "$work/blind/modules/$release/extra" "$build/plant"
+ln -s "/boot/vmlinuz-$release" "$work/blind/bzImage"
+ln -s "/lib/modules/$release/kernel" /lib/modules/"$release"/modules.{order,builtin,builtin.modinfo} \
+	"$work/blind/modules/$release/"
+cp "$root"/scripts/vm/plant/* "$build/plant/"
+if make -s -C "/lib/modules/$release/build" "M=$build/plant" modules >"$work/out" 2>"$work/err" &&
+	cp "$build/plant/unidax_plant.ko" "$work/blind/modules/$release/extra/" &&
+	mkdir -p "$work/blind/root/lib" && ln -s "$work/blind/modules" "$work/blind/root/lib/modules" &&
+	/sbin/depmod -b "$work/blind/root" "$release" >"$work/out" 2>"$work/err"; then
+	run --kernel="$work/blind/bzImage" -- true
+else
+	status='no modules'
+fi
+ok 'a kernel that does not report what is planted: 99' eval \
+	'is 99 && err "did not report what was planted: use-after-free, lock-order"'
+
+texts=('debug kernel: quiet if nothing happens, and what was planted is in the log'
+	'debug kernel: leaks.sh finds the planted leak, and none of ours'
+	"debug kernel: leaks.sh says so when it finds nothing"
+	'debug kernel: a use after free: 99, excerpt, log kept'
+	'debug kernel: lockdep that was switched off: 99'
+	'debug kernel: an expected report that switches lockdep off')
+if [ "$debug" ]; then
+	debug=$debug/bzImage
+	run --kernel="$debug" --log="$work/kernel.log" --allow-log='^kmemleak: [0-9]+ new suspected' -- \
+		sh -c 'scripts/vm/leaks.sh report sh; scripts/vm/leaks.sh plant; scripts/vm/leaks.sh report sh bash'
+	ok "${texts[0]}" eval 'is 0 && quiet && grep -q "KASAN: use-after-free in plant_" "$work/kernel.log" &&
+		grep -q "possible circular locking" "$work/kernel.log"'
+	ok "${texts[1]}" eval '[ "$(tail -n 1 "$work/out")" = "leaks: 0 objects" ]'
+	ok "${texts[2]}" eval '[ "$(head -n 1 "$work/out")" = "leaks: blind" ]'
+	order='modprobe unidax_plant && echo use-after-free >/sys/module/unidax_plant/parameters/plant'
+	run --kernel="$debug" -- sh -c "$order"
+	ok "${texts[3]}" complained 'KASAN: use-after-free in plant_use_after_free'
+	run --kernel="$debug" -- sh -c 'echo 0 >/proc/sys/kernel/prove_locking'
+	ok "${texts[4]}" eval 'is 99 && err "did not report what was planted: lock-order \("'
+	run --kernel="$debug" --allow-log='KASAN: use-after-free in plant_' -- sh -c "$order"
+	ok "${texts[5]}" is 0
+else
+	skip 'no debug kernel: run scripts/debug-kernel.sh' "${texts[@]}"
+fi
 
 # --- the end of the runner ---------------------------------------------------
 

@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# flavours.sh [KERNEL]...
+#
+# What is asked of the kernels that scripts/kernels.sh lists beside the plain ones, or
+# of those named: the modules build, the gates on types and linked objects pass, and
+# where the kernel comes up in the virtual machine, they load there, make a device
+# of 4 KiB pages (without transparent huge pages a kernel has no others), resize it and
+# go again. Ends with a table and "N passed, N failed, N skipped".
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+cd "$root"
+gates='layout objects'
+
+guest() { # in the machine: FOLDER of the modules
+	local device=/sys/class/dax/dax0.0
+	cd "$1"
+	insmod unidax.ko
+	insmod providers/reserved/unidax_reserved.ko range="$UNIDAX_RESERVED,align=4K"
+	[ -c /dev/dax0.0 ]
+	[ "$(cat $device/size)" = $((32 << 20)) ]
+	echo $((8 << 20)) >$device/size
+	[ "$(cat $device/size)" = $((8 << 20)) ]
+	rmmod unidax_reserved unidax
+	[ ! -e /dev/dax0.0 ]
+}
+if [ "${1-}" = --in-guest ]; then
+	shift
+	guest "$@"
+	exit
+fi
+
+passed=0 failed=0 skipped=0 table=''
+count() { # pass|fail|skip KERNEL WHAT SAID
+	case $1 in
+	pass) passed=$((passed + 1)) ;;
+	fail) failed=$((failed + 1)) ;;
+	skip) skipped=$((skipped + 1)) ;;
+	esac
+	table+=$(printf '%-5s %-11s %-10s %s' "$1" "$2" "$3" "$4")$'\n'
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+kernels=("$@")
+[ $# -gt 0 ] || mapfile -t kernels < <(scripts/kernels.sh --list | grep -- -)
+for kernel in "${kernels[@]}"; do
+	printf '== %s\n' "$kernel"
+	# A gate's row of the table: name verdict findings controls time visited
+	verdict=pass
+	# shellcheck disable=SC2086 # words
+	scripts/check.sh --kernel="$kernel" $gates >"$log" 2>&1 </dev/null || verdict=fail
+	[ $verdict = pass ] || cat "$log"
+	for gate in $gates; do
+		row=$(grep -E "^GATE $gate: " "$log") || row='no row'
+		count $verdict "$kernel" "$gate" "${row#*: }"
+	done
+	[ $verdict = pass ] || continue
+
+	status=0
+	scripts/vm.sh --kernel="$kernel" --memory=reserved --mem-size=32M -- "$PWD/scripts/flavours.sh" \
+		--in-guest "${XDG_CACHE_HOME:-$HOME/.cache}/unidax/builds/$kernel" >"$log" 2>&1 </dev/null || status=$?
+	case $status in
+	0) count pass "$kernel" loads 'makes a device, resizes it, goes' ;;
+	125) count skip "$kernel" loads "it does not come up: $(tail -n 1 "$log")" ;;
+	*)
+		cat "$log"
+		count fail "$kernel" loads "status $status"
+		;;
+	esac
+done
+
+printf '\n%s\n%d passed, %d failed, %d skipped\n' "$table" "$passed" "$failed" "$skipped"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
