@@ -12,6 +12,11 @@
 #
 # Nothing is written into the project but what a build of the modules writes, and
 # nothing is loaded on this machine.
+#
+# With --kernel=debug (scripts/debug-kernel.sh) the modules are built from a copy,
+# where the layout and objects gates pass first, the tests run with reduced counts
+# and more patience, and each machine ends with a look for leaks. The last machine
+# runs modules with planted faults, which KASAN and kmemleak have to report.
 set -euo pipefail
 
 usage() {
@@ -69,11 +74,30 @@ guest() { # LAYOUT INSTALLED TEST...
 			range="$(reserved_at 272 0),align=2M" \
 			range="$(reserved_at 8 272),align=4K"
 	fi
+	if [ "$layout" = data ]; then
+		# The same, and one that keeps its bytes.
+		[ -d "$UNIDAX_MODULES" ] || UNIDAX_MODULES=/run/unidax-vm/host$UNIDAX_MODULES
+		insmod "$UNIDAX_MODULES/unidax.ko"
+		insmod "$UNIDAX_MODULES/providers/reserved/unidax_reserved.ko" \
+			range="$(reserved_at 144 0),align=2M" \
+			range="$(reserved_at 8 144),align=4K" \
+			range="$(reserved_at 32 152),align=2M,persistent"
+	fi
 	[ "$layout" != delayed ] || export UNIDAX_EXPECT_FAULT_DELAY=1
 	for t; do
 		tests+=(-t "unidax:$t")
 	done
-	"$installed/run_kselftest.sh" "${tests[@]}"
+	if [ ! "${UNIDAX_LEAKS-}" ]; then
+		"$installed/run_kselftest.sh" "${tests[@]}"
+		return
+	fi
+	local status=0
+	[ ! "${UNIDAX_HURRY-}" ] || insmod "$installed/unidax/unidax_hurry.ko" now="$UNIDAX_HURRY"
+	"$root/scripts/vm/leaks.sh" plant
+	"$installed/run_kselftest.sh" "${tests[@]}" || status=$?
+	# The runner's caller reads what this says.
+	"$root/scripts/vm/leaks.sh" report insmod rmmod "$@" || true
+	return $status
 }
 
 if [ "${1-}" = --in-guest ]; then
@@ -96,63 +120,59 @@ for arg; do
 	esac
 done
 
-# Machines: name, options of vm.sh, layout, environment, tests.
+# Machines: name, options of vm.sh, layout, environment, tests, and more environment
+# for the debug kernel, which is some ten times slower. UNIDAX_HURRY=0: kobjects are released by a
+# worker, but at once (selftests/modules/unidax_hurry.c), for what loads modules over and over; 1:
+# by the last who puts them, for what looks at the order.
+# vm_debug=-: a kernel with CONFIG_DEBUG_VM looks for poisoned pages in a memory map that it has
+# overwritten with a pattern of its own just before, and stops (clear_hwpoisoned_pages(), 6.1).
 device_tests='mmap_semantics fault_sizes node_alias gup sysfs_abi permissions stale_tlb'
-module_tests='load_unload provider_unload start_failures'
+module_tests='load_unload provider_unload'
 machines=(
 	"hmem|--memory=hmem-numa --mem-size=256M --load|loaded|UNIDAX_EXPECT_ALIGNS=2097152|$device_tests"
 	"reserved|--memory=reserved --mem-size=2368M|split|UNIDAX_EXPECT_ALIGNS=4096 2097152 1073741824|$device_tests"
-	"hmem, unloaded|--memory=hmem --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=hmem|$module_tests"
-	"reserved, unloaded|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|$module_tests number_reuse reserved_refusals"
+	"hmem, unloaded|--memory=hmem --mem-size=128M --append=vm_debug=-|none|UNIDAX_EXPECT_PROVIDERS=hmem|$module_tests regressions|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
+	"reserved, unloaded|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|$module_tests number_reuse reserved_refusals|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
+	"stress|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|stress|UNIDAX_HURRY=0"
+	"unwind, hmem|--memory=hmem --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=hmem|unwind|UNIDAX_HURRY=1"
+	"unwind, reserved|--memory=reserved --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=reserved|unwind|UNIDAX_HURRY=1"
+	"fail_nth|--memory=reserved --mem-size=64M --ram=1G --allow-log=^kmemleak:.Cannot.allocate|none|UNIDAX_EXPECT_PROVIDERS=reserved|fail_nth|UNIDAX_EXPECT_FAULTS=1"
 	"resize, hmem|--memory=hmem --mem-size=1G --load|loaded|UNIDAX_EXPECT_ALIGNS=2097152|subdivide resize_cost"
-	"resize, reserved|--memory=reserved --mem-size=280M|resize|UNIDAX_EXPECT_ALIGNS=4096 2097152|subdivide resize_live resize_pins resize_model resize_race"
-	"resize, delayed faults|--memory=reserved --mem-size=280M|delayed|UNIDAX_EXPECT_ALIGNS=4096 2097152|resize_race_delayed"
+	"resize, reserved|--memory=reserved --mem-size=280M|resize|UNIDAX_EXPECT_ALIGNS=4096 2097152|subdivide uevents resize_live resize_pins resize_model fault_around|UNIDAX_OPS=400"
+	"resize, delayed faults|--memory=reserved --mem-size=280M|delayed|UNIDAX_EXPECT_ALIGNS=4096 2097152|resize_race_delayed fault_around"
+	"data path, delayed copies|--memory=reserved --mem-size=280M|delayed|UNIDAX_EXPECT_ALIGNS=4096 2097152|data_path"
+	"data path|--memory=reserved --mem-size=184M|data|UNIDAX_EXPECT_ALIGNS=4096 2097152|clear events data_path"
 )
+# How much longer the debug kernel may take.
+patience=8
+# The faults in the modules of the debug kernel's last machine: every array leaks, and
+# every object is looked at when it is gone.
+mutated=core/owner.hpp
+mutation='s/^\t~Array() { kvfree(data_); }$/\t~Array() {}/
+s/^\t\t\tkfree(object_);$/&\n\t\t\t(void)*reinterpret_cast<volatile char *>(object_);/'
 
 # --- the kernel's part: lib.mk, harness, runner ------------------------------
 
-# Out of the newest source package, once for each version of it: one pass
-# through the archive takes some ten seconds.
-unpack() {
-	local archive package version dir tmp
-	archive=$(find /usr/src -maxdepth 1 -name 'linux-source-*.tar.*' 2>/dev/null | sort -V | tail -n 1)
-	[ "$archive" ] || trouble "no kernel source: apt install linux-source-6.1, or say --kselftest=DIR"
-	package=$(basename "${archive%.tar.*}")
-	# shellcheck disable=SC2016 # dpkg's own variables
-	version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null) ||
-		version=$(stat -c %Y "$archive")
-	dir=$cache/src/kselftest-${package#linux-source-}-$version
-	if [ ! -d "$dir" ]; then
-		say "unpacking the harness from $archive" >&2
-		mkdir -p "$cache/src"
-		tmp=$(mktemp -d "$cache/src/.unpack.XXXXXX")
-		if ! tar -C "$tmp" --strip-components=1 --occurrence=1 -xf "$archive" \
-			"$package/scripts/subarch.include" \
-			"$package/tools/testing/selftests/lib.mk" \
-			"$package/tools/testing/selftests/kselftest.h" \
-			"$package/tools/testing/selftests/kselftest_harness.h" \
-			"$package/tools/testing/selftests/run_kselftest.sh" \
-			"$package/tools/testing/selftests/kselftest"; then
-			rm -rf "$tmp"
-			trouble "cannot unpack $archive"
-		fi
-		chmod 755 "$tmp"
-		# Whoever is first wins; the others have the same.
-		mv -T "$tmp" "$dir" 2>/dev/null || rm -rf "$tmp"
-	fi
-	printf '%s\n' "$dir/tools/testing/selftests"
-}
-
-[ "$kselftest" ] || kselftest=$(unpack)
+[ "$kselftest" ] || kselftest=$("$root/scripts/kselftest-source.sh") || exit 2
 [ -f "$kselftest/lib.mk" ] || trouble "no lib.mk in $kselftest"
 kselftest=$(cd "$kselftest" && pwd -P)
 
 # --- build -------------------------------------------------------------------
 
-if [ -z "${KDIR-}" ]; then
-	KDIR=/lib/modules/$(uname -r)/build
-	[ -e "$KDIR" ] || KDIR=$(find /lib/modules -maxdepth 2 -name build | sort -Vr | head -n 1)
-fi
+debug=''
+[ "$kernel" != debug ] || debug=1
+case $kernel in
+stock)
+	KDIR=${KDIR:-$(make -s --no-print-directory -C "$root" print-kdir)} || trouble "no kernel headers"
+	;;
+*/*)
+	[ "${KDIR-}" ] || trouble "--kernel=$kernel wants KDIR"
+	;;
+*)
+	# What a calling make says is the stock kernel's.
+	KDIR=$("$root/scripts/kernels.sh" "$kernel" build) || trouble "--kernel=$kernel cannot be had"
+	;;
+esac
 
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/kselftest.XXXXXX")
@@ -165,7 +185,12 @@ mkdir -p "$work/build" "$installed/unidax" "$installed/kselftest"
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 selftests() {
 	make -s --no-print-directory -C "$root/selftests" KSELFTEST="$kselftest" \
-		OUTPUT="$work/build" KDIR="$KDIR" USERCFLAGS=-Werror USERLDFLAGS=-static "$@"
+		OUTPUT="$work/build" KDIR="$KDIR" USERLDFLAGS=-static \
+		USERCFLAGS="-Werror${debug:+ -include $root/selftests/patience.h -DUNIDAX_PATIENCE=$patience}" "$@"
+}
+
+build() { # ARGUMENT...: of test-build.sh; prints the folder
+	KDIR=$KDIR "$root/scripts/test-build.sh" "$@" || trouble "no test build"
 }
 
 if [ "$list" ]; then
@@ -173,12 +198,27 @@ if [ "$list" ]; then
 	exit
 fi
 
-if [ -z "${UNIDAX_MODULES-}" ]; then
+# The tree's own modules are those of the stock kernel; others have a copy for each kernel.
+own=${kernel//\//_}
+if [ "${UNIDAX_MODULES-}" ]; then
+	:
+elif [ "$kernel" = stock ]; then
 	make -C "$root" KDIR="$KDIR" modules >"$work/log" 2>&1 || {
 		cat "$work/log" >&2
 		trouble "the modules do not build"
 	}
 	UNIDAX_MODULES=$root
+else
+	UNIDAX_MODULES=$(build "$own")
+fi
+if [ "$debug" ]; then
+	# The gates keep their scratch files apart, too.
+	KDIR=$KDIR XDG_CACHE_HOME=$cache/debug-gates "$UNIDAX_MODULES/scripts/check.sh" layout objects \
+		>"$work/log" 2>&1 || {
+		cat "$work/log" >&2
+		trouble "the gates do not pass"
+	}
+	tail -n 4 "$work/log"
 fi
 UNIDAX_MODULES=$(cd "$UNIDAX_MODULES" && pwd -P)
 export UNIDAX_MODULES
@@ -198,6 +238,9 @@ while IFS=: read -r _ t; do
 	fi
 done <"$installed/kselftest-list.txt"
 cp "$work"/build/*.ko "$root/selftests/settings" "$installed/unidax/"
+if [ "$debug" ]; then
+	sed -i -E "s/^(timeout=)([0-9]+)$/echo \1\$((\2 * $patience))/e" "$installed/unidax/settings"
+fi
 cp "$kselftest"/kselftest/* "$installed/kselftest/"
 cp "$kselftest/run_kselftest.sh" "$installed/"
 chmod 755 "$installed/run_kselftest.sh" "$installed"/kselftest/*
@@ -209,10 +252,9 @@ done
 
 # --- run ---------------------------------------------------------------------
 
-results=$work/results
-: >"$results"
+# Machines run side by side, each with files of its own: what it said, and its results.
 verdict() { # pass|fail|skip NAME [WHY]
-	printf '%s\t%s\t%s\n' "$1" "$2" "${3-}" >>"$results"
+	printf '%s\t%s\t%s\n' "$1" "$2" "${3-}" >>"$out.results"
 }
 
 # The runner's TAP of one machine into results. Whatever is missing in it is a
@@ -281,14 +323,86 @@ judge() { # MACHINE TEST... <TAP
 		for (i = 1; i <= n; i++)
 			if (!(list[i] in ran))
 				out("fail", list[i], machine ": never ran to its end")
-	}' >>"$results"
+	}' >>"$out.results"
+}
+
+# One machine, as $modules, $options and $settings say: its status in $status.
+run() { # LAYOUT TEST...
+	status=0
+	env "${settings[@]}" UNIDAX_MODULES="$modules" "$root/scripts/vm.sh" --kernel="$kernel" "${options[@]}" \
+		-- "$root/scripts/kselftest.sh" --in-guest "$1" "$installed" "${@:2}" \
+		</dev/null >"$out.tap" 2>"$out.errors" || status=$?
+}
+
+# leaks.sh has spoken, and said LINE.
+leaks() { # MACHINE LINE
+	local line
+	line=$(grep '^leaks: ' "$out.tap" | tail -n 1) || true
+	# shellcheck disable=SC2053 # a pattern
+	if [[ $line = $2 ]]; then
+		verdict pass "kmemleak: $1"
+	else
+		verdict fail "kmemleak: $1" "${line:-no report}"
+	fi
 }
 
 export UNIDAX_EXPECT_ALIGNS='' UNIDAX_EXPECT_PROVIDERS=''
+limit=900 debug_options=()
+if [ "$debug" ]; then
+	limit=$((limit * 2))
+	# The kernel counts its own leaks, too; leaks.sh looks closer.
+	debug_options=(--allow-log='^kmemleak: [0-9]+ new suspected memory leaks')
+fi
+
+tested() { # NAME LAYOUT TEST...
+	run "${@:2}"
+	judge "$1" "${@:3}" <"$out.tap"
+	[ $status = 0 ] || verdict fail "machine: $1" "scripts/vm.sh ended with status $status"
+	# Mistakes that unwind plants for its own eyes leak two objects, a range and its name.
+	[ ! "$debug" ] || leaks "$1" "leaks: $([[ " $* " = *" unwind "* ]] && echo 2 || echo 0) objects"
+	cat "$out.tap" "$out.errors"
+}
+
+# The same with faults in it, or silence would mean nothing.
+planted() {
+	run none number_reuse
+	if [ $status = 99 ] && grep -q 'BUG: KASAN: use-after-free in .*\[unidax' "$out.errors"; then
+		verdict pass "KASAN: planted faults"
+	else
+		verdict fail "KASAN: planted faults" "not reported"
+		cat "$out.errors"
+	fi
+	leaks "planted faults" 'leaks: [1-9]* objects'
+	cat "$out.tap"
+}
+
+# start NAME COMMAND...: when fewer than that are running; what it prints comes at its end.
+machine_count=0
+start() {
+	local name=$1
+	shift
+	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
+		wait -n || true
+	done
+	machine_count=$((machine_count + 1))
+	out=$work/machine$machine_count
+	say "machine: $name"
+	{
+		local began=$SECONDS
+		"$@" >"$out.said" 2>&1 || verdict fail "machine: $name" "the script ended in the middle"
+		{
+			say "machine: $name: $((SECONDS - began)) s"
+			cat "$out.said"
+		} >"$out.report"
+		# One at a time.
+		flock "$work" cat "$out.report"
+	} &
+}
+
 planned=' '
 for machine in "${machines[@]}"; do
-	IFS='|' read -r name options layout setting tests <<<"$machine"
-	read -ra options <<<"$options"
+	IFS='|' read -r name options layout setting tests reduced <<<"$machine"
+	read -ra options <<<"$options --timeout=$limit"
 	read -ra tests <<<"$tests"
 	planned+="${tests[*]} "
 	if [ ${#wanted[@]} -gt 0 ]; then
@@ -299,18 +413,27 @@ for machine in "${machines[@]}"; do
 		tests=("${chosen[@]}")
 	fi
 	[ ${#tests[@]} -gt 0 ] || continue
-	say "machine: $name"
-	modules=$UNIDAX_MODULES
+	modules=$UNIDAX_MODULES settings=("$setting")
 	if [ "$layout" = delayed ]; then
-		modules=$(KDIR=$KDIR "$root/scripts/test-build.sh") || trouble "no test build"
+		modules=$(build "$own-delayed" -DUNIDAX_TEST_FAULT_DELAY)
 	fi
-	status=0
-	env "$setting" UNIDAX_MODULES="$modules" "$root/scripts/vm.sh" --kernel="$kernel" "${options[@]}" --timeout=900 \
-		-- "$root/scripts/kselftest.sh" --in-guest "$layout" "$installed" "${tests[@]}" \
-		</dev/null | tee "$work/tap" || status=$?
-	judge "$name" "${tests[@]}" <"$work/tap"
-	[ $status = 0 ] || verdict fail "machine: $name" "scripts/vm.sh ended with status $status"
+	if [ "$debug" ]; then
+		options+=("${debug_options[@]}")
+		read -ra reduced <<<"$reduced"
+		settings+=(UNIDAX_LEAKS=1 "${reduced[@]}")
+	fi
+	start "$name" tested "$name" "$layout" "${tests[@]}"
 done
+
+# It runs with any choice of tests, because it is about the watchers.
+if [ "$debug" ]; then
+	modules=$(build debug-mutant '' "$mutated" "$mutation")
+	options=(--memory=reserved --mem-size=128M "--timeout=$limit" "${debug_options[@]}")
+	settings=(UNIDAX_EXPECT_PROVIDERS=reserved UNIDAX_LEAKS=1)
+	start "planted faults" planted
+fi
+wait
+out=$work/plan
 for t in "${all[@]}"; do
 	[[ $planned = *" $t "* ]] || verdict fail "$t" "no machine is planned for it"
 done
@@ -318,7 +441,7 @@ done
 # --- sum up ------------------------------------------------------------------
 
 # One verdict for each case: the worst, but a pass somewhere outdoes a skip.
-sort -u "$results" | awk -F '\t' '
+cat "$work"/*.results | sort -u | awk -F '\t' '
 	!($2 in verdict) { order[++n] = $2 }
 	$1 == "fail" { verdict[$2] = "fail"; why[$2] = why[$2] (why[$2] ? "; " : "") $3 }
 	$1 == "pass" && verdict[$2] != "fail" { verdict[$2] = "pass" }

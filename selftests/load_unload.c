@@ -14,7 +14,10 @@
 #include "kselftest_harness.h"
 #include "module_test.h"
 
+/* UNIDAX_CYCLES says another number. */
 #define CYCLES 100
+/* So many are needed for a leak of struct pages to be larger than what the kernel may keep. */
+#define TELLING_CYCLES 50
 
 /* A slow or emulated machine's own complaints. */
 #define MACHINE_NOISE "^(hrtimer: interrupt took|clocksource: )"
@@ -122,17 +125,18 @@ static const char *one_cycle(const struct image *core, const struct image *provi
 
 TEST_F_TIMEOUT(load_unload, cycles, 240)
 {
+	unsigned long i, cycles = number_from_environment("UNIDAX_CYCLES", CYCLES);
 	long available = 0;
-	int i;
 
 	REQUIRE_PROVIDER(variant->provider);
-	for (i = 0; i < CYCLES; i++) {
+	ASSERT_LT(9, cycles);
+	for (i = 0; i < cycles; i++) {
 		ASSERT_STREQ("", one_cycle(&self->core, &self->provider,
 					   variant->provider, i)) {
-			TH_LOG("in cycle %d", i);
+			TH_LOG("in cycle %lu", i);
 		}
 		ASSERT_NE(0, access("/sys/kernel/slab/unidax_inode", F_OK)) {
-			TH_LOG("the slab cache outlived cycle %d", i);
+			TH_LOG("the slab cache outlived cycle %lu", i);
 		}
 		/* What the first cycles allocate for good is the kernel's own. */
 		if (i == 9)
@@ -140,7 +144,9 @@ TEST_F_TIMEOUT(load_unload, cycles, 240)
 	}
 	/* Struct pages of 128 MiB are 2 MiB: 90 leaks of any of them show. */
 	EXPECT_GT(available, 0);
-	EXPECT_LT(available - memory_available_kb(), 32 << 10);
+	if (cycles >= TELLING_CYCLES) {
+		EXPECT_LT(available - memory_available_kb(), 32 << 10);
+	}
 }
 
 TEST_F(load_unload, modules_hold_each_other)

@@ -276,22 +276,10 @@ TEST_F(mmap_semantics, access_mode_of_the_descriptor)
 
 TEST_F(mmap_semantics, file_operations)
 {
-	char buf[512] = "x";
 	struct stat st;
+	int available;
 
 	REQUIRE_DAX(&self->dev, variant->align);
-	EXPECT_EQ(-1, read(self->fd, buf, sizeof(buf)));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, write(self->fd, buf, sizeof(buf)));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, pread(self->fd, buf, sizeof(buf), 0));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, pwrite(self->fd, buf, sizeof(buf), 0));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, fsync(self->fd));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, fdatasync(self->fd));
-	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(-1, fallocate(self->fd, 0, 0, variant->align));
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(-1, fallocate(self->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -299,12 +287,8 @@ TEST_F(mmap_semantics, file_operations)
 	EXPECT_EQ(ENODEV, errno);
 	EXPECT_EQ(-1, ftruncate(self->fd, variant->align));
 	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, ioctl(self->fd, FIONREAD, buf));
+	EXPECT_EQ(-1, ioctl(self->fd, FIONREAD, &available));
 	EXPECT_EQ(ENOTTY, errno);
-
-	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_SET));
-	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_CUR));
-	EXPECT_EQ(0, lseek(self->fd, 0, SEEK_END));
 
 	ASSERT_EQ(0, fstat(self->fd, &st));
 	EXPECT_EQ(0, st.st_size);
@@ -321,8 +305,7 @@ TEST_F(mmap_semantics, msync)
 	p = map_shared(self->fd, align, 0);
 	ASSERT_NE(MAP_FAILED, p);
 	ASSERT_EQ(0, touch_write(p, 1));
-	EXPECT_EQ(-1, msync(p, align, MS_SYNC));
-	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, msync(p, align, MS_SYNC));
 	/* MS_ASYNC does nothing but check the range, and must go on doing so. */
 	EXPECT_EQ(0, msync(p, align, MS_ASYNC));
 	munmap(p, align);

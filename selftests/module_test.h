@@ -29,12 +29,24 @@
 #endif
 #define UNIDAX_RESERVED_MODULE "unidax_reserved"
 
+/* How much longer than a stock kernel this one may take; see patience.h. */
+#ifndef UNIDAX_PATIENCE
+#define UNIDAX_PATIENCE 1
+#endif
+
 static inline double seconds(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+static inline unsigned long number_from_environment(const char *name, unsigned long otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoul(text, NULL, 0) : otherwise;
 }
 
 /* --- modules ----------------------------------------------------------- */
@@ -259,18 +271,25 @@ static inline void klog_update(struct klog *log)
 	}
 }
 
+/* What the kernel says when the machine is slow, or of any module from outside its tree. */
+#define KLOG_NOISE \
+	"hrtimer: interrupt took|clocksource: |perf: interrupt took|workqueue: .*hogged CPU|" \
+	"out-of-tree module taints|module verification failed"
+
 /*
- * Lines of warning level or worse, minus those that match the extended regular
- * expression allow (NULL: none). They are printed.
+ * Lines of warning level or worse, minus noise and those that match the extended
+ * regular expression allow (NULL: none). They are printed.
  */
 static inline int klog_complaints(struct klog *log, const char *allow)
 {
-	char *line, *next;
+	char *line, *next, expression[1024];
 	int found = 0;
 	regex_t re;
 
 	klog_update(log);
-	if (allow && regcomp(&re, allow, REG_EXTENDED | REG_NOSUB))
+	snprintf(expression, sizeof(expression), KLOG_NOISE "%s%s", allow ? "|" : "",
+		 allow ? allow : "");
+	if (regcomp(&re, expression, REG_EXTENDED | REG_NOSUB))
 		return -1;
 	for (line = log->text; *line; line = next) {
 		char *end = strchr(line, '\n');
@@ -280,15 +299,14 @@ static inline int klog_complaints(struct klog *log, const char *allow)
 		if (line[1] > '4')
 			continue;
 		*end = '\0';
-		allowed = allow && !regexec(&re, line + 3, 0, NULL, 0);
+		allowed = !regexec(&re, line + 3, 0, NULL, 0);
 		if (!allowed) {
 			fprintf(TH_LOG_STREAM, "# kernel log: %s\n", line);
 			found++;
 		}
 		*end = '\n';
 	}
-	if (allow)
-		regfree(&re);
+	regfree(&re);
 	return found;
 }
 
@@ -451,9 +469,11 @@ static inline const char *provider_missing(enum provider provider)
 
 	if (geteuid())
 		return "needs root";
+	/* Some kernels make the one, others leave that to modules and make the other. */
 	if (provider == PROVIDER_HMEM)
-		return access("/sys/bus/platform/devices/hmem.0", F_OK) ?
-			"no soft-reserved memory (hmem.0)" : NULL;
+		return access("/sys/bus/platform/devices/hmem.0", F_OK) &&
+		       access("/sys/bus/platform/devices/hmem_platform.0", F_OK) ?
+			"no soft-reserved memory (hmem.0 or hmem_platform.0)" : NULL;
 	return reserved_range(&start, &size) ? NULL : "UNIDAX_RESERVED is not set";
 }
 

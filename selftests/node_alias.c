@@ -222,7 +222,7 @@ TEST_F(node_alias, futex)
 
 		if (at[i] + 4 > self->length)
 			continue;
-		EXPECT_WAKES(peer, self->p + at[i]) ;
+		EXPECT_WAKES(peer, self->p + at[i]);
 	}
 }
 

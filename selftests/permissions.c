@@ -7,10 +7,19 @@
  */
 #define _GNU_SOURCE
 #include <grp.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include "unidax_test.h"
 #include "kselftest_harness.h"
+
+/* Of a kernel that has it, else of the tree that these tests came with. */
+#if __has_include(<linux/unidax.h>)
+#include <linux/unidax.h>
+#else
+#include "../include/uapi/linux/unidax.h"
+#endif
 
 #define NOBODY 65534
 
@@ -110,35 +119,165 @@ TEST_F(permissions, mode_of_the_node_decides)
 	EXPECT_EQ(0, in_child(nobody_maps, &self->dev));
 }
 
+/* Nobody in particular, but root of a user namespace of its own. */
+static bool become_root_of_nothing(void)
+{
+	char text[64];
+	int fd;
+
+	if (!become_nobody() || unshare(CLONE_NEWUSER))
+		return false;
+	/* The process has lost the right to its own files with its identity. */
+	prctl(PR_SET_DUMPABLE, 1);
+	fd = open("/proc/self/uid_map", O_WRONLY);
+	snprintf(text, sizeof(text), "0 %d 1", NOBODY);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		return false;
+	close(fd);
+	return !geteuid();
+}
+
+struct folder {
+	const char *dir;
+	bool namespace;
+};
+
+/*
+ * For a child: every attribute of a folder can be read by who may, and written by
+ * nobody but root. 0, or 1 when one is not so, 255 without the user.
+ */
+static int tries_attributes(void *arg)
+{
+	const struct folder *folder = arg;
+	struct dirent *entry;
+	int wrong = 0;
+	DIR *dir;
+
+	if (!(folder->namespace ? become_root_of_nothing() : become_nobody()))
+		return 255;
+	dir = opendir(folder->dir);
+	while (dir && (entry = readdir(dir))) {
+		char path[PATH_MAX + 256];
+		struct stat st;
+		int ret;
+
+		snprintf(path, sizeof(path), "%s/%s", folder->dir, entry->d_name);
+		if (lstat(path, &st) || !S_ISREG(st.st_mode))
+			continue;
+		ret = try_open(path, O_WRONLY);
+		if (ret != -EACCES) {
+			fprintf(TH_LOG_STREAM, "# %s can be opened to write: %d\n", path, ret);
+			wrong = 1;
+		}
+		ret = try_open(path, O_RDONLY);
+		if (ret >= 0)
+			close(ret);
+		if ((ret >= 0) != !!(st.st_mode & 0004)) {
+			fprintf(TH_LOG_STREAM, "# %s, mode %o: read: %d\n", path, st.st_mode, ret);
+			wrong = 1;
+		}
+		/* Modes and owners are no way around it. */
+		if (!chmod(path, 0666) || !chown(path, NOBODY, NOBODY) || !unlink(path)) {
+			fprintf(TH_LOG_STREAM, "# %s can be changed\n", path);
+			wrong = 1;
+		}
+		wrong |= 2;
+	}
+	if (dir)
+		closedir(dir);
+	/* There was one at least, and none was wrong. */
+	return wrong == 2 ? 0 : 1;
+}
+
 TEST_F(permissions, attributes)
 {
-	static const char *const open_to_all[] = {
-		"size", "align", "numa_node", "dev",
-		"../../dax_region/id", "../../dax_region/size",
-		"../../dax_region/available_size",
-	};
-	static const char *const root_only[] = {
-		"resource", "../../dax_region/align",
-	};
-	char path[PATH_MAX + 64];
+	char region[PATH_MAX + 64], mapping[PATH_MAX + 64];
+	struct folder folders[] = { { self->dev.sysfs }, { region }, { mapping } };
 	unsigned int i;
+	int verdict;
 
 	REQUIRE_ROOT();
-	for (i = 0; i < ARRAY_SIZE(open_to_all); i++) {
-		snprintf(path, sizeof(path), "%s/%s", self->dev.sysfs, open_to_all[i]);
-		EXPECT_EQ(0, as_nobody(path, O_RDONLY)) {
-			TH_LOG("%s", path);
+	snprintf(region, sizeof(region), "%s/../../dax_region", self->dev.sysfs);
+	snprintf(mapping, sizeof(mapping), "%s/mapping0", self->dev.sysfs);
+	for (i = 0; i < ARRAY_SIZE(folders); i++) {
+		EXPECT_EQ(0, in_child(tries_attributes, &folders[i])) {
+			TH_LOG("%s", folders[i].dir);
 		}
-		EXPECT_EQ(EACCES, as_nobody(path, O_WRONLY));
-	}
-	for (i = 0; i < ARRAY_SIZE(root_only); i++) {
-		snprintf(path, sizeof(path), "%s/%s", self->dev.sysfs, root_only[i]);
-		EXPECT_EQ(EACCES, as_nobody(path, O_RDONLY)) {
-			TH_LOG("%s", path);
+		folders[i].namespace = true;
+		verdict = in_child(tries_attributes, &folders[i]);
+		if (verdict == 255)
+			SKIP(return, "no user namespaces for everybody");
+		EXPECT_EQ(0, verdict) {
+			TH_LOG("%s, root of a user namespace", folders[i].dir);
 		}
-		EXPECT_EQ(EACCES, as_nobody(path, O_WRONLY));
-		EXPECT_LE(0, try_open(path, O_RDONLY));
 	}
+}
+
+/* Root of a namespace gets no way to the device by nodes and file systems of its own. */
+static int root_of_nothing_tries(void *arg)
+{
+	struct dax_dev *dev = arg;
+	char path[PATH_MAX];
+
+	if (!become_root_of_nothing())
+		return 255;
+	snprintf(path, sizeof(path), "%s/own.%d", scratch_dir(), getpid());
+	if (!mknod(path, S_IFCHR | 0666, dev->devt))
+		return 1;
+	if (errno != EPERM)
+		return 2;
+	if (try_open(dev->node, O_RDONLY) != -EACCES)
+		return 3;
+	if (unshare(CLONE_NEWNS))
+		return 255;
+	if (!mount("none", scratch_dir(), "daxfs", 0, NULL) ||
+	    !mount("none", scratch_dir(), "unidax", 0, NULL))
+		return 4;
+	return 0;
+}
+
+TEST_F(permissions, user_namespace)
+{
+	int verdict;
+
+	REQUIRE_ROOT();
+	verdict = in_child(root_of_nothing_tries, &self->dev);
+	if (verdict == 255)
+		SKIP(return, "no user namespaces for everybody");
+	EXPECT_EQ(0, verdict);
+}
+
+/* For a child with a descriptor: what it may do to the device itself. */
+static int nobody_resizes(void *arg)
+{
+	struct unidax_resize resize = { .size = sizeof(resize) };
+	struct unidax_info info = { .size = sizeof(info) };
+	int fd = *(int *)arg;
+
+	if (!become_nobody())
+		return 255;
+	if (ioctl(fd, UNIDAX_GET_INFO, &info))
+		return 1;
+	/* The size that it has: to be refused for the descriptor alone. */
+	resize.bytes = info.bytes;
+	return ioctl(fd, UNIDAX_RESIZE, &resize) ? errno : 0;
+}
+
+TEST_F(permissions, a_descriptor_to_read_resizes_nothing)
+{
+	int fd;
+
+	REQUIRE_ROOT();
+	fd = open(self->dev.node, O_RDONLY);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(EBADF, in_child(nobody_resizes, &fd));
+	close(fd);
+	/* Who may write to the device may. */
+	fd = open(self->dev.node, O_RDWR);
+	ASSERT_LE(0, fd);
+	EXPECT_EQ(0, in_child(nobody_resizes, &fd));
+	close(fd);
+	EXPECT_EQ(self->dev.size, sysfs_number(self->dev.sysfs, "size"));
 }
 
 /* A capability more must not be needed for what the mode allows, nor less do. */

@@ -132,12 +132,6 @@ static inline long set_timeout_ms(unsigned int ms)
 	return ret ? ret : before;
 }
 
-/* A resize costs a grace period of RCU; an expedited one does as well, and is much shorter. */
-static inline void hurry(bool on)
-{
-	sysfs_write("/sys/kernel/rcu_expedited", on ? "1" : "0");
-}
-
 /* --- regions ----------------------------------------------------------- */
 
 static inline bool region_read(const char *dir, struct region *region)
@@ -335,7 +329,7 @@ static inline bool region_adds_up(const struct region *region)
 			region->start + region->size;
 
 		if (all[i].start < region->start || all[i].start + all[i].size > end) {
-			printf("# the extent at %#llx overlaps what follows, or leaves the region\n",
+			printf("# the extent at %#llx overlaps the next, or leaves the region\n",
 			       all[i].start);
 			good = false;
 		}
@@ -405,21 +399,6 @@ static inline dev_t instance_devt(const char *name)
 	return makedev(major, minor);
 }
 
-/* The page frame behind an address of ours, 0 when nothing is mapped there. */
-static inline unsigned long long physical(const void *addr)
-{
-	uint64_t entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-
-	if (fd >= 0) {
-		if (pread(fd, &entry, 8, (uintptr_t)addr / PAGE * 8) != 8)
-			entry = 0;
-		close(fd);
-	}
-	/* Bit 63: present; 0 to 54: the frame. */
-	return entry >> 63 ? (entry & ((1ULL << 55) - 1)) * PAGE : 0;
-}
-
 /* --- bytes ------------------------------------------------------------- */
 
 static inline void fill(void *to, size_t length, unsigned int seed)
@@ -438,9 +417,11 @@ static inline size_t differs(const void *from, size_t length, unsigned int seed)
 	uint64_t x = seed * 0x9e3779b97f4a7c15ULL + 1;
 	size_t i;
 
-	for (i = 0; i < length / 8; i++)
-		if (p[i] != (x += 0x9e3779b97f4a7c15ULL))
+	for (i = 0; i < length / 8; i++) {
+		x += 0x9e3779b97f4a7c15ULL;
+		if (p[i] != x)
 			break;
+	}
 	return i * 8;
 }
 
@@ -474,13 +455,6 @@ static inline uint64_t random_next(struct random *random)
 static inline unsigned long random_below(struct random *random, unsigned long limit)
 {
 	return limit ? random_next(random) % limit : 0;
-}
-
-static inline unsigned long number_from_environment(const char *name, unsigned long otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoul(text, NULL, 0) : otherwise;
 }
 
 /* UNIDAX_SEED, or another one each time; printed. */

@@ -73,7 +73,6 @@ FIXTURE_SETUP(resize_model)
 					    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		ASSERT_NE(MAP_FAILED, self->slots[i].bytes);
 	}
-	hurry(true);
 }
 
 FIXTURE_TEARDOWN(resize_model)
@@ -88,7 +87,6 @@ FIXTURE_TEARDOWN(resize_model)
 		if (self->slots[i].fd >= 0)
 			close(self->slots[i].fd);
 	}
-	hurry(false);
 	EXPECT_EQ(0, region_restore(&self->region));
 	EXPECT_TRUE(region_adds_up(&self->region));
 }
@@ -245,7 +243,8 @@ static bool step(model *m, struct random *random, unsigned long operation)
 		changed = true;
 	} else if (what < 36) {
 		/* By address: free or not. */
-		unsigned long first = random_below(random, UNITS), n = 1 + random_below(random, 3), i;
+		unsigned long first = random_below(random, UNITS);
+		unsigned long n = 1 + random_below(random, 3), i;
 
 		if (first + n > UNITS)
 			n = UNITS - first;
@@ -256,8 +255,8 @@ static bool step(model *m, struct random *random, unsigned long operation)
 				m->region.start + first * m->unit,
 				m->region.start + (first + n) * m->unit - 1);
 		if (ret != want)
-			MODEL_FAIL("%s: mapping of %lu at %lu answers %d, not %d", instance->name, n,
-				   first, ret, want);
+			MODEL_FAIL("%s: mapping of %lu at %lu answers %d, not %d", instance->name,
+				   n, first, ret, want);
 		for (i = first; !want && i < first + n; i++)
 			give(m, slot, i);
 		m->done[2]++;

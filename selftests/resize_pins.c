@@ -443,7 +443,8 @@ TEST_F(resize_pins, unload_during_a_drain)
 	ASSERT_EQ(0, module_unload(provider));
 	ret = child_verdict(pid);
 	TH_LOG("unloaded after %.0f ms", (seconds() - start) * 1e3);
-	EXPECT_GT(5.0, seconds() - start);
+	/* Far from the minute of the shrink; CONFIG_DEBUG_KOBJECT_RELEASE takes some seconds. */
+	EXPECT_GT(20.0, seconds() - start);
 	EXPECT_TRUE(ret == ENXIO || ret == ENODEV) {
 		TH_LOG("the shrink answered %d", ret);
 	}

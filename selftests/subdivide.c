@@ -395,7 +395,8 @@ TEST_F(subdivide, many_extents)
 		munmap(p, unit);
 	}
 	/* The gaps are somebody else's, all of them in one go. */
-	ASSERT_EQ(0, instance_create_sized(&self->region, self->b, self->region.size - count * unit));
+	ASSERT_EQ(0, instance_create_sized(&self->region, self->b,
+					   self->region.size - count * unit));
 	EXPECT_LE((long)count, instance_extents(self->b, extents));
 	EXPECT_EQ(0, region_number(&self->region, "available_size"));
 	EXPECT_TRUE(region_adds_up(&self->region));
@@ -540,7 +541,7 @@ TEST_F(subdivide, accounting)
 	EXPECT_TRUE(region_adds_up(&self->region));
 	for (i = 0; i < 8; i += 2)
 		EXPECT_EQ(0, dax_resize(names[i], 0));
-	/* More than there is is refused, although there is some. */
+	/* More than is left is refused, although there is some. */
 	EXPECT_EQ(-ENOSPC, dax_resize(names[1], (room - 4 - 6 - 8 + 1) * unit));
 	EXPECT_TRUE(region_adds_up(&self->region));
 	EXPECT_EQ(0, dax_resize(names[1], (room - 4 - 6 - 8) * unit));

@@ -23,6 +23,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,6 +361,21 @@ static inline long smaps_kb(void *addr, const char *key)
 	}
 	fclose(f);
 	return value;
+}
+
+/* The page frame behind an address of ours, 0 when nothing is mapped there. */
+static inline unsigned long long physical(const void *addr)
+{
+	uint64_t entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		if (pread(fd, &entry, 8, (uintptr_t)addr / PAGE * 8) != 8)
+			entry = 0;
+		close(fd);
+	}
+	/* Bit 63: present; 0 to 54: the frame. */
+	return entry >> 63 ? (entry & ((1ULL << 55) - 1)) * PAGE : 0;
 }
 
 /* --- child processes, and time ----------------------------------------- */

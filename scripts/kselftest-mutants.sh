@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# kselftest-mutants.sh [NAME]...
+#
+# What the selftests are worth: takes one release at a time out of the code, runs the tests that are
+# to notice on the stock kernel, and prints which of their cases did. A release that nobody misses is
+# a failure. Ends with "N passed, N failed, N skipped"; some ten minutes on two processors.
+#
+# Variables: KDIR, the build folder of the kernel to run.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+cd "$root"
+KDIR=${KDIR:-$(make -s --no-print-directory print-kdir)}
+export KDIR
+
+# name | what is not released | file | how it is taken out | tests, the likeliest first
+mutants=(
+	"id|number of an instance|core/ids.hpp|/^\t\tida_free(/s/ida_free(.*)/(void)number_/|number_reuse subdivide"
+	"range|range in /proc/iomem|core/backing.cc|/^\trelease_mem_region(/d|load_unload"
+	"chunk|struct pages of a chunk|core/backing.cc|s/^\t\tmemunmap_pages(&chunks_\[--mapped_\].map);/\t\t--mapped_;/|load_unload"
+	"slab|slab cache|fs/daxfs.cc|/^\tkmem_cache_destroy(/d|load_unload"
+	"filesystem|name in /proc/filesystems|fs/daxfs.cc|s/{ unregister_filesystem(type); }/{}/|load_unload"
+	"mount|kernel's mount|fs/daxfs.cc|/^\tkern_unmount(/d|load_unload"
+	"numbers|device numbers|cdev/unit.hpp|s/^\t\t\tunregister_chrdev_region(first_, count_);/\t\t\tcount_ = 0;/|load_unload"
+	"class|class dax|cdev/unit.hpp|s/^class DeviceClass .*/inline void keep(compat::ClassPointer) {}\n&/;s/, class_destroy>/, keep>/|load_unload"
+	"memregion|number of a region|core/provider.hpp|s/^class MemregionId .*/inline void keep(int) {}\n&/;s/, memregion_free,/, keep,/|reserved_refusals unwind"
+	"directory|kobject of a directory|core/directory.hpp|/^\t\t\tkobject_put(&node_->kobject);/d|load_unload"
+	"reference|last reference to a counted object|core/ref.hpp|s/^\t\t\tRefTraits<T>::put(\*object_);/\t\t\t(void)object_;/|load_unload"
+	"growth|memory of a growth that failed|region/space.cc|/^Extension::~Extension/,/^}/s/^\tif (leased_)/\tif (false)/|fail_nth unwind"
+	"cut|memory that a shrink took away|region/space.cc|/^Cut::~Cut/,/^}/s/^\tif (committed_)/\tif (false)/|subdivide resize_live"
+	"lease|memory of a deleted instance|region/space.cc|/^Allocation::~Allocation/,/^}/s/^\tregion_.return_extents(extents);//|subdivide load_unload"
+	"driver|platform driver|providers/hmem/ranges.hpp|s/^class RegisteredDriver .*/inline void keep(platform_driver *) {}\n&/;s/, platform_driver_unregister>/, keep>/|load_unload"
+)
+
+for name; do
+	printf '%s\n' "${mutants[@]}" | grep -q "^$name|" || {
+		echo "kselftest-mutants: there is no mutant '$name'" >&2
+		exit 2
+	}
+done
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+passed=0 failed=0 table=''
+for mutant in "${mutants[@]}"; do
+	IFS='|' read -r name what file edit tests <<<"$mutant"
+	[ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
+	echo "kselftest-mutants: not released: $what ($file)"
+	# What a planted function replaces in a base class is local to its unit: not today's matter.
+	modules=$(scripts/test-build.sh mutant -Wno-subobject-linkage "$file" "$edit") || exit 2
+	caught=''
+	for t in $tests; do
+		UNIDAX_MODULES=$modules scripts/kselftest.sh "$t" >"$log" 2>&1 || true
+		# The first case that fails by name; where the machine went down, the test.
+		caught=$(sed -n 's/^FAILED: \([a-z_]*\(\.[a-z_.]*\)\?\) .*/\1/p' "$log" | head -n 1)
+		[ ! "$caught" ] || break
+		grep -qE '^[0-9]+ passed, 0 failed' "$log" || {
+			cat "$log" >&2
+			echo "kselftest-mutants: $t could not be run" >&2
+			exit 2
+		}
+	done
+	if [ "$caught" ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+	table+=$(printf '%-40s %-22s %s' "$what" "$file" "${caught:-NOBODY MISSED IT}")$'\n'
+	echo "kselftest-mutants: ${caught:-nobody missed it}"
+done
+
+printf '\n%-40s %-22s %s\n%s' 'not released' in 'caught by' "$table"
+echo "$passed passed, $failed failed, 0 skipped"
+[ "$failed" = 0 ]
