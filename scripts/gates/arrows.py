@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
+# check.sh: any kernel
 """
 Arrow gate: who may see whom.
 

@@ -2,11 +2,15 @@
 """
 What the gates have in common: where things are, compiling through kbuild with
 the modules' own rule, and the one line with which a gate ends. It decides
-nothing; scripts/check.sh documents the line.
+nothing; scripts/check.sh documents the line. Run as a program, with a folder, it
+copies the tree there.
 
 Scratch files go below the user's cache directory, never into the tree.
 """
 
+import filecmp
+import fnmatch
+import functools
 import os
 import re
 import shlex
@@ -15,9 +19,12 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "unidax", "gates")
+# check.sh has one for each kernel.
+CACHE = os.environ.get("UNIDAX_GATES_CACHE") or \
+    os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "unidax", "gates")
 
 
+@functools.cache
 def kdir():
     """The kernel build directory, by the top Makefile's own rule."""
     if os.environ.get("KDIR"):
@@ -80,6 +87,7 @@ class Scratch:
 
 def make(directory, *targets, keep_going=False, variables=()):
     command = ["make", "-C", kdir(), "M=" + directory, "-j2", "CONFIG_SECTION_MISMATCH_WARN_ONLY=",
+               "CONFIG_DEBUG_INFO_BTF_MODULES=",
                *(["-k"] if keep_going else []), *variables, *targets]
     # A make above this one must not lend its job server or its variables.
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
@@ -145,6 +153,40 @@ def cxx_sources():
                   for top in ("core", "region", "fs", "cdev", "providers")
                   for where, _, names in os.walk(os.path.join(ROOT, top))
                   for name in names if name.endswith(".cc"))
+
+
+def tree_files(root=ROOT):
+    """Every text of a tree, relative to it: what is neither git's nor left behind by a build (.gitignore)."""
+    found = []
+    for where, folders, names in os.walk(root):
+        here = os.path.relpath(where, root)
+        ignored = {".git"}
+        for place in {root, where}:
+            if os.path.isfile(os.path.join(place, ".gitignore")):
+                with open(os.path.join(place, ".gitignore"), encoding="utf-8") as f:
+                    ignored |= {line.strip().lstrip("/") for line in f if line.strip() and not line.startswith("#")}
+
+        def kept(name, suffix=""):
+            path = os.path.normpath(os.path.join(here, name)) + suffix
+            return not any(fnmatch.fnmatch(name + suffix, pattern) or path == pattern for pattern in ignored)
+
+        folders[:] = sorted(name for name in folders if kept(name, "/") and kept(name))
+        found += [os.path.normpath(os.path.join(here, name)) for name in sorted(names) if kept(name)
+                  and not os.path.islink(os.path.join(where, name))]
+    return found
+
+
+def copy_tree(to):
+    """Make a folder's texts those of the tree; what a build has left there stays, for the next one."""
+    os.makedirs(to, exist_ok=True)
+    texts = tree_files()
+    for path in set(tree_files(to)) - set(texts):
+        os.remove(os.path.join(to, path))
+    for path in texts:
+        source, copy = os.path.join(ROOT, path), os.path.join(to, path)
+        if not os.path.isfile(copy) or not filecmp.cmp(source, copy, shallow=False):
+            os.makedirs(os.path.dirname(copy), exist_ok=True)
+            shutil.copy(source, copy)
 
 
 def cases(path):
@@ -238,3 +280,7 @@ class Report:
         print("GATE %s: visited %s | findings %d | controls %d/%d"
               % (self.gate, visited, self.findings, self.caught, self.planted), flush=True)
         sys.exit(0 if ok else 1)
+
+
+if __name__ == "__main__":
+    copy_tree(sys.argv[1])

@@ -15,8 +15,19 @@ TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|\s+|\w+|.')
 MARKER = re.compile(r'# \d+ "([^"]*)"((?: \d)*)$')
 
 # What clang refuses in our own text, too, because a kernel macro brought it there: arithmetic on
-# void * in container_of(), and bool's typedef, which the overlay cannot take away.
-REPLACED = (("void *__mptr = (void *)", "char *__mptr = (char *)"), ("typedef bool bool;", ""))
+# void * in container_of(), and bool's typedef, which the overlay cannot take away. No function can be
+# in an address space, not even a signal handler in that of the user.
+USER = "__attribute__((noderef, address_space(1)))"
+REPLACED = (("void *__mptr = (void *)", "char *__mptr = (char *)"), ("typedef bool bool;", ""),
+            ("__signalfn_t %s *" % USER, "__signalfn_t *"), ("__restorefn_t %s *" % USER, "__restorefn_t *"))
+
+# clang knows what a move is by the name std::move alone, and without it says nothing of what was moved from.
+MOVE = re.compile(r"template <class T>\s*\[\[nodiscard\]\] constexpr typename RemoveReference<T>::Type &&\s*move\(T &&value\)"
+                  r"[^{}]*\{[^{}]*\}")
+STD_MOVE = """} namespace std { template <class T>
+[[nodiscard]] constexpr typename unidax::RemoveReference<T>::Type &&move(T &&value) noexcept
+{ return static_cast<typename unidax::RemoveReference<T>::Type &&>(value);
+} } namespace unidax { using std::move;"""
 
 
 def transparent(declaration):
@@ -80,4 +91,7 @@ def headerless(text):
     text = "\n".join(out)
     for what, instead in REPLACED:
         text = text.replace(what, instead)
+    text, moves = MOVE.subn(lambda found: STD_MOVE.replace("\n", " ") + "\n" * found[0].count("\n"), text)
+    if moves != 1:
+        raise ValueError("core/utility.hpp has not one move(), but %d" % moves)
     return text, bodies

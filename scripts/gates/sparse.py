@@ -5,9 +5,13 @@ Sparse gate: the C boundary, where every entry point with a __user pointer is,
 passes sparse without a word.
 
 Sparse reads C only, and kbuild runs it on nothing but C: this gate is about the
-.c files. It works on a copy of the tree, with C=2 (C=1 checks nothing that is
+.c files of every module (those of the tests too) and the .h files that they may
+include. It works on a copy of the tree, with C=2 (C=1 checks nothing that is
 up to date) and -Wsparse-error (without it all faults exit 0), and wants to see
 kbuild's CHECK line for each file.
+
+A header is also read alone, through a C file of one line. There its inline
+functions are plain ones: sparse passes over an inline function that nobody calls.
 """
 
 import os
@@ -19,8 +23,9 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gatelib  # noqa: E402
 
-FOLDERS = ("core", "region", "fs", "cdev", "providers", "include", "scripts")
 SPARSE = ["C=2", "CF=-D__CHECK_ENDIAN__ -Wsparse-error"]
+# C++ reads these, and C does not.
+NOT_C = ("core/overlay/",)
 
 CLEAN = """
 #include <linux/fs.h>
@@ -50,9 +55,116 @@ PLANTED = {
     "gfp": ("incorrect type in argument 2 (different base types)", "void *f(void);",
             "void *f(void) { return kmalloc(3, 0xcc0); }"),
     "context": ("context imbalance", "void f(spinlock_t *lock);", "void f(spinlock_t *lock) { spin_lock(lock); }"),
+    "context_path": ("different lock contexts for basic block", "void f(spinlock_t *lock, int x);",
+                     "void f(spinlock_t *lock, int x) { if (x) spin_lock(lock); spin_unlock(lock); }"),
     "not_static": ("was not declared. Should it be static?", "", "int f(void) { return 1; }"),
     "null": ("Using plain integer as NULL pointer", "void *f(void);", "void *f(void) { return 0; }"),
 }
+HEAD = "#include <linux/fs.h>\n#include <linux/slab.h>\n#include <linux/spinlock.h>\n#include <linux/uaccess.h>\n"
+
+
+def kernel_includes(path, top):
+    """The kernel headers that a header includes, through others of ours too."""
+    with open(os.path.join(top, path), encoding="utf-8") as f:
+        text = f.read()
+    found = re.findall(r"^#include (<[^>]+>)", text, re.M)
+    for name in re.findall(r'^#include "([^"]+\.h)"', text, re.M):
+        beside = os.path.join(os.path.dirname(path), name)
+        found += kernel_includes(beside if os.path.exists(os.path.join(top, beside)) else name, top)
+    return found
+
+
+def alone(path, top):
+    """The C file that reads a header alone."""
+    before = "".join("#include %s\n" % name for name in kernel_includes(path, top))
+    return before + '#undef inline\n#define inline __maybe_unused\n#undef __always_inline\n' \
+        '#define __always_inline __maybe_unused\n#include "%s"\n' % path
+
+
+def messages(output):
+    return [line for line in output.splitlines() if re.search(r": (warning|error): ", line)]
+
+
+def unchecked(output, paths):
+    """Those of the C files that kbuild has no CHECK line for."""
+    return [path for path in paths if not re.search(r"^  CHECK   %s$" % re.escape(path), output, re.M)]
+
+
+def modules_files(extension):
+    """{folder with a make of its own: the files of its modules}; the top's goes down to units and providers."""
+    texts = gatelib.tree_files()
+    found = {"": [path for path in texts if path.endswith(extension)
+                  and path.split("/")[0] in ("core", "region", "fs", "cdev", "providers", "include")]}
+    for folder in sorted(os.path.dirname(path) for path in texts if os.path.basename(path) == "Kbuild"):
+        if folder and not folder.startswith("providers/"):
+            found[folder] = [path for path in texts if os.path.dirname(path) == folder and path.endswith(extension)]
+    return found
+
+
+def check_tree(report, tree):
+    """Every C file of every module; returns (C files, headers that they include)."""
+    sources = modules_files(".c")
+    included = set()
+    for folder, paths in sources.items():
+        where = os.path.normpath(tree.file(folder))
+        status, output = gatelib.make(where, *(os.path.relpath(path[:-1] + "o", folder or ".") for path in paths),
+                                      keep_going=True, variables=SPARSE)
+        said = messages(output)
+        for line in said:
+            report.finding(line.replace(tree.path + "/", ""))
+        if status and not said:
+            report.finding("the C files in %s do not build:\n%s" % (folder or "the tree", output))
+        for path in unchecked(output, [tree.file(path) for path in paths]):
+            report.finding("sparse did not see %s" % path)
+        report.control("coverage of %s" % (folder or "the tree"), unchecked(output, [os.path.join(where, "planted.c")]))
+        for path in paths:
+            obj = tree.file(path[:-1] + "o")
+            if os.path.exists(gatelib.cmd_file(obj)):
+                included |= {os.path.relpath(name, tree.path) for name in map(os.path.realpath, gatelib.dependencies(obj))
+                             if name.startswith(os.path.realpath(tree.path) + "/") and name.endswith(".h")}
+    return [path for paths in sources.values() for path in paths], included
+
+
+def check_headers(report, included):
+    """Every header alone, and the planted files; returns the headers."""
+    headers = [path for paths in modules_files(".h").values() for path in paths if not path.startswith(NOT_C)]
+    for path in sorted(included - set(headers)):
+        report.finding("%s is included by C, and not read alone" % path)
+    report.control("coverage: a header that C includes", included and included <= set(headers))
+
+    scratch = gatelib.Scratch("sparse")
+    own = [scratch.write("own_" + re.sub(r"\W", "_", path[:-2]) + ".c", alone(path, gatelib.ROOT)) for path in headers]
+    scratch.write("planted_clean.c", CLEAN)
+    scratch.write("planted_clean_h.h", CLEAN.replace("long planted(struct file *file, unsigned long argument)\n{",
+                                                     "static inline long planted_inline(struct file *file, "
+                                                     "unsigned long argument)\n{"))
+    for name, (_, declaration, definition) in PLANTED.items():
+        scratch.write("planted_%s.c" % name, HEAD + declaration + "\n" + definition + "\n")
+        scratch.write("planted_%s_h.h" % name, HEAD + ("static inline " if declaration else "") + definition + "\n")
+    for name in ["clean", *PLANTED]:
+        header = "planted_%s_h.h" % name
+        scratch.write("planted_%s_h.c" % name, alone(header, scratch.path))
+    _, output = scratch.make(*scratch.objects, keep_going=True, variables=SPARSE)
+
+    for line in messages(output):
+        if scratch.file("planted_") not in line:
+            report.finding(line)
+    for path in unchecked(output, own):
+        report.finding("sparse did not see %s" % path)
+    for path in own:
+        if not os.path.exists(path[:-1] + "o"):
+            report.finding("a header does not stand alone:\n" +
+                           "\n".join(line for line in output.splitlines() if os.path.basename(path)[:-2] in line))
+    for name, (text, _, _) in PLANTED.items():
+        for stem, where in (("planted_%s" % name, "C"), ("planted_%s_h" % name, "a header")):
+            lines = [line for line in output.splitlines() if re.search(r"/%s\.[ch]:" % stem, line)]
+            refused = not os.path.exists(scratch.file(stem + ".o"))
+            report.control("%s in %s" % (name, where), refused and any(text in line for line in lines),
+                           "; ".join(lines) or "nothing was said")
+    for stem in ("planted_clean", "planted_clean_h"):
+        clean = [line for line in output.splitlines() if re.search(r"/%s\.[ch]:" % stem, line)]
+        report.control("a clean file: " + stem, not clean and os.path.exists(scratch.file(stem + ".o")), "; ".join(clean))
+    return headers
 
 
 def main():
@@ -60,42 +172,11 @@ def main():
     if not shutil.which("sparse"):
         report.finding("sparse is not installed")
         report.end("nothing")
-
-    # The tree, without what a build has left in it.
-    scratch = gatelib.Scratch("sparse-tree")
-    for folder in FOLDERS:
-        if os.path.isdir(os.path.join(gatelib.ROOT, folder)):
-            shutil.copytree(os.path.join(gatelib.ROOT, folder), scratch.file(folder),
-                            ignore=shutil.ignore_patterns("*.o", "*.ko", "*.mod", "*.mod.c", ".*.cmd", "generated",
-                                                          "gates"))
-    shutil.copy(os.path.join(gatelib.ROOT, "Kbuild"), scratch.path)
-    sources = sorted(os.path.relpath(os.path.join(where, name), scratch.path)
-                     for folder in FOLDERS if folder not in ("include", "scripts")
-                     for where, _, names in os.walk(scratch.file(folder)) for name in names if name.endswith(".c"))
-    status, output = gatelib.make(scratch.path, *(re.sub(r"c$", "o", path) for path in sources),
-                                  keep_going=True, variables=SPARSE)
-    said = [line for line in output.splitlines() if re.search(r": (warning|error): ", line)]
-    for line in said:
-        report.finding(line.replace(scratch.path + "/", ""))
-    if status and not said:
-        report.finding("the C files do not build:\n" + output)
-    for path in sources:
-        if not re.search(r"^  CHECK   %s$" % re.escape(scratch.file(path)), output, re.M):
-            report.finding("sparse did not see %s" % path)
-
-    planted = gatelib.Scratch("sparse")
-    planted.write("clean.c", CLEAN)
-    head = "#include <linux/fs.h>\n#include <linux/slab.h>\n#include <linux/spinlock.h>\n#include <linux/uaccess.h>\n"
-    for name, (_, declaration, definition) in PLANTED.items():
-        planted.write(name + ".c", head + declaration + "\n" + definition + "\n")
-    status, output = planted.make(*planted.objects, keep_going=True, variables=SPARSE)
-    for name, (text, _, _) in PLANTED.items():
-        lines = [line for line in output.splitlines() if planted.file(name + ".c:") in line]
-        refused = re.search(r"Error \d+", output) and not os.path.exists(planted.file(name + ".o"))
-        report.control(name, refused and any(text in line for line in lines), "; ".join(lines) or "nothing was said")
-    clean = [line for line in output.splitlines() if planted.file("clean.c:") in line]
-    report.control("a clean file", not clean and os.path.exists(planted.file("clean.o")), "; ".join(clean))
-    report.end("%d C files" % len(sources))
+    tree = gatelib.Scratch("sparse-tree")
+    gatelib.copy_tree(tree.path)
+    sources, included = check_tree(report, tree)
+    headers = check_headers(report, included)
+    report.end("%d C files, %d headers alone" % (len(sources), len(headers)))
 
 
 if __name__ == "__main__":

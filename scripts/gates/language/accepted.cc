@@ -5,7 +5,11 @@
  * the modules' own rule; it is linked into nothing and never runs.
  */
 #define pr_fmt(fmt) "unidax: " fmt
+#include "core/compat.hpp"
 #include "core/kernel.hpp"
+
+/* Kernels from 6.8 on want a declaration of every global function; there are none of a unit here. */
+#pragma GCC diagnostic ignored "-Wmissing-declarations"
 
 /* --- the language ------------------------------------------------------------ */
 
@@ -93,15 +97,6 @@ int falls_through(int x)
 {
 	return 1;
 }
-
-} // namespace gate
-
-[[gnu::always_inline]] inline void *operator new(__SIZE_TYPE__, void *place) noexcept
-{
-	return place;
-}
-
-namespace gate {
 
 int in_place(void *memory)
 {
@@ -322,7 +317,7 @@ int errors(void *pointer)
 		return PTR_ERR(pointer);
 	if (IS_ERR_OR_NULL(pointer))
 		return PTR_ERR_OR_ZERO(pointer);
-	return PTR_ERR(ERR_PTR(-ENOMEM)) + (int)(long)ERR_CAST(pointer);
+	return PTR_ERR(ERR_PTR(-ENOMEM)) + PTR_ERR(ERR_CAST(pointer));
 }
 
 int allocates(Item *item)
@@ -356,12 +351,13 @@ int allocates(Item *item)
 int devices(Item *item, struct module *owner)
 {
 	dev_t devt;
-	class_ *cls = class_create(THIS_MODULE, "gate");
+	static lock_class_key key;
+	class_ *cls = unidax::compat::make_class("gate", key);
 	int rc = alloc_chrdev_region(&devt, 0, 16, "gate");
 
 	static const file_operations fops = {
 		.owner = THIS_MODULE,
-		.llseek = no_llseek,
+		.llseek = noop_llseek,
 	};
 	device_initialize(&item->dev);
 	item->dev.class_ = cls;
@@ -381,6 +377,13 @@ int devices(Item *item, struct module *owner)
 		module_put(owner);
 	__module_get(THIS_MODULE);
 	return rc | dev_to_node(&item->dev) | phys_to_target_node(0);
+}
+
+const Item *keeps_const(const kref *refs, kref *ours)
+{
+	Item *item = container_of_const(ours, Item, refs);
+
+	return item->word ? item : container_of_const(refs, Item, refs);
 }
 
 static ssize_t size_show(device *, device_attribute *, char *buf)
@@ -529,7 +532,7 @@ void strings(char *to, const char *from, size_t size)
 	if (!strcmp(to, from) || sysfs_streq(to, from) || strlen(from) > 3)
 		sort(
 			to, size, 1,
-			[](const void *a, const void *b) { return (int)((u8 *)a - (u8 *)b); },
+			[](const void *a, const void *b) { return a < b ? -1 : 1; },
 			nullptr);
 }
 
@@ -542,11 +545,12 @@ int others(platform_device *pdev, void __user *to, vm_area_struct *vma, mm_struc
 	mmap_assert_locked(mm);
 	mmap_read_lock(mm);
 	mmap_read_unlock(mm);
-	left += mm->get_unmapped_area(vma->vm_file, 0, PAGE_SIZE, 0, MAP_SHARED);
+	left += unidax::compat::find_area(vma->vm_file, 0, PAGE_SIZE, 0, MAP_SHARED);
+	unidax::compat::add_vm_flags(*vma, VM_HUGEPAGE);
 	left += vma->vm_flags & (VM_SHARED | VM_HUGEPAGE);
 	left += register_memory_notifier(&nb);
 	left += add_memory_driver_managed(0, 0, 0, "System RAM (gate)", MHP_MERGE_RESOURCE);
-	left += capable(CAP_SYS_RAWIO) + in_interrupt() +
+	left += capable(CAP_SYS_RAWIO) +
 		fatal_signal_pending(unidax::kernel::current_task());
 	left += percpu_ref_tryget_live(nullptr);
 	return left + IS_ENABLED(CONFIG_NUMA) + NUMA_NO_NODE;

@@ -6,9 +6,13 @@
  * none outside. The first part is what C++ forbids and -fpermissive
  * must not let through in our own code; the second what the kernel's headers
  * check at compile time and the overlay has to keep; the third what the door
- * has to take away.
+ * has to take away; the last what our own types for numbers keep apart.
  */
-#include "core/kernel.hpp"
+#include "cdev/instance.hpp"
+#include "core/backing.hpp"
+
+/* Kernels from 6.8 on want a declaration of every global function; there are none of a unit here. */
+#pragma GCC diagnostic ignored "-Wmissing-declarations"
 
 namespace gate {
 
@@ -131,6 +135,12 @@ int no_return()
 void unused_result()
 {
 	must_use();
+}
+
+// refused old_style_cast: use of old-style cast to 'int*'
+int *old_style_cast(const int *p)
+{
+	return (int *)p;
 }
 
 // refused null_to_integer: converting to non-pointer type 'int' from NULL
@@ -318,6 +328,66 @@ int fallthrough_macro(int x)
 	default:
 		return x;
 	}
+}
+
+/* --- numbers that must not be mixed up ---------------------------------------- */
+
+using unidax::Address, unidax::Alignment, unidax::Pages, unidax::Pfn, unidax::Pgoff;
+
+// refused size_for_address: to 'unidax::Address'
+bool size_for_address(u64 start, u64 size)
+{
+	return unidax::RequestedRange::request(size, start, "gate%d", 0).ok();
+}
+
+// refused alignment_for_address: <unidax::AlignmentMeaning>' to '
+bool alignment_for_address(Address start, u64 size, Alignment align)
+{
+	return unidax::Backing::make(align, size, start, 0, 0).ok();
+}
+
+// refused alignment_for_size: cannot convert 'unidax::Alignment'
+bool alignment_for_size(unidax::region::Leased &leased, u64 size, Alignment align,
+			const unidax::Cancellation &cancellation)
+{
+	return unidax::region::extend(leased, align, size, cancellation).ok();
+}
+
+// refused size_for_appended_address: to 'unidax::Address'
+bool size_for_appended_address(unidax::cdev::Instance &instance, Address start, u64 size)
+{
+	return instance.append(size, start).ok();
+}
+
+// refused braces_for_address: would use explicit constructor
+bool braces_for_address(u64 size, Alignment align)
+{
+	return unidax::Backing::make({size}, size, align, 0, 0).ok();
+}
+
+// refused count_for_position: to non-scalar type 'unidax::Pgoff'
+Pgoff count_for_position(Pages count)
+{
+	Pgoff position = count;
+	return position;
+}
+
+// refused position_on_other_axis: could not convert 'pfn' from
+Pgoff position_on_other_axis(Pfn pfn)
+{
+	return pfn;
+}
+
+// refused position_plus_position: no match for 'operator+'
+Pgoff position_plus_position(Pgoff a, Pgoff b)
+{
+	return a + b;
+}
+
+// refused number_for_count: could not convert 'n' from
+Pages number_for_count(unsigned long n)
+{
+	return n;
 }
 
 } // namespace gate

@@ -7,6 +7,9 @@
 #define pr_fmt(fmt) "unidax: " fmt
 #include "core/kernel.hpp"
 
+/* Kernels from 6.8 on want a declaration of every global function; there are none of a unit here. */
+#pragma GCC diagnostic ignored "-Wmissing-declarations"
+
 namespace gate {
 
 struct Item {
@@ -29,6 +32,12 @@ void too_few_arguments()
 folio *page_folio_drops_const(const page *page)
 {
 	return page_folio(page);
+}
+
+// refused container_of_const_drops_const: invalid conversion from 'kcxx::like_const<gate::Item, void* const*>'
+Item *container_of_const_drops_const(void *const *next)
+{
+	return container_of_const(next, Item, next);
 }
 
 // refused void_pointer_from_macro: invalid conversion from 'kcxx::unqualified<void*>'

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/// A slab whose objects are freed by RCU is destroyed without waiting for that.
+///
+// Confidence: High
+// Copyright: (C) 2026 The unidax authors. GPLv2.
+// URL: Documentation/error-unwind.rst
+// Comments: Works on lowered code (scripts/gates/unwind), where the marks that it names stand. A module whose objects are not freed by RCU (no call_rcu(), no file system) is left alone.
+// Options: --no-includes --include-headers
+
+virtual report
+virtual org
+
+@initialize:python@
+@@
+rcu_uses, rcu_bad = [], []
+
+@rcu_use@
+position p;
+@@
+\(call_rcu@p(...)\|kmem_cache_alloc_lru@p(...)\|alloc_inode_sb@p(...)\|register_filesystem@p(...)\|kern_mount@p(...)\|kfree_rcu@p(...)\)
+
+@script:python@
+p << rcu_use.p;
+@@
+rcu_uses.append(p[0])
+
+// From the beginning of a function that did not make it.
+@rcu_exit exists@
+identifier f;
+position p;
+@@
+f(...) {
+... when != rcu_barrier()
+    when != kmem_cache_create(...)
+kmem_cache_destroy@p(...)
+... when any
+}
+
+@script:python@
+p << rcu_exit.p;
+@@
+rcu_bad.append(p[0])
+
+// From a mount, which has made an inode, be it for an attempt that failed.
+@rcu_mount exists@
+position p;
+@@
+kern_mount(...)
+... when any
+    when != rcu_barrier()
+kmem_cache_destroy@p(...)
+
+@script:python@
+p << rcu_mount.p;
+@@
+rcu_bad.append(p[0])
+
+@finalize:python depends on report@
+@@
+for place in rcu_bad if rcu_uses else []:
+    coccilib.report.print_report(place, "[rcu] kmem_cache_destroy() without rcu_barrier(): objects may still wait for RCU to free them")
