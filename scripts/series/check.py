@@ -1,0 +1,529 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""
+Try the patch series on the kernel that it was made for: apply it patch by patch, build what each
+patch touches, and look at the result with the kernel's own tools.
+
+The kernel is a whole source tree, hard-linked from the cache, configured as Debian's of that name and
+prepared for modules once; git tracks only the files that the series edits or brings. Without a full
+build there is no vmlinux.o, so the last step of the modules (symbol versions, type information) takes
+what Debian's header package has of it, by make M=. Each check has a control: a fault that it plants
+and must find in the same run.
+
+Usage: check.py --kernel NAME --source FOLDER --build FOLDER --patches FOLDER --work FOLDER [--no-vm]
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, "..", "gates"))
+import checkpatch as gate  # noqa: E402
+import make as series  # noqa: E402
+import patches  # noqa: E402
+
+OPTIONS = ("UNIDAX", "UNIDAX_HMEM", "UNIDAX_RESERVED")
+# Some of each kind: devices, modules that come and go, resize. Controls run the first.
+TESTS = ("mmap_semantics", "sysfs_abi", "permissions", "load_unload", "provider_unload", "reserved_refusals", "resize_live")
+MODULES = ("unidax", "providers/hmem/unidax_hmem", "providers/reserved/unidax_reserved")
+SPARSE = ["C=2", "CF=-D__CHECK_ENDIAN__ -Wsparse-error"]
+
+
+class Run:
+    """Counts what passed, with the time of each step."""
+
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+        self.began = time.monotonic()
+
+    def step(self, title):
+        now = time.monotonic()
+        print("== %s" % title, flush=True)
+        self.began = now
+
+    def took(self):
+        return "%.0f s" % (time.monotonic() - self.began)
+
+    def check(self, what, good, detail=""):
+        """One result; what was found wrong is printed."""
+        print("%s %s%s" % ("ok    " if good else "FAILED", what, " (%s)" % self.took() if good else ""), flush=True)
+        if good:
+            self.passed += 1
+        else:
+            self.failed += 1
+            for line in str(detail).splitlines()[-40:]:
+                print("       " + line)
+        self.began = time.monotonic()
+        return good
+
+    def skip(self, what, why):
+        print("skip   %s: %s" % (what, why), flush=True)
+        self.skipped += 1
+
+    def end(self):
+        print("%d passed, %d failed, %d skipped" % (self.passed, self.failed, self.skipped))
+        sys.exit(not self.passed or bool(self.failed))
+
+
+def clean_env(**more):
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KDIR")}
+    return dict(env, LC_ALL="C", **more)
+
+
+def run(command, cwd, env=None):
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+                          env=env or clean_env(), stdin=subprocess.DEVNULL, errors="replace")
+    return done.returncode, done.stdout
+
+
+def warnings(output):
+    """Lines in which a compiler, modpost or objtool complains. pahole's words on DWARF that it passes over are none."""
+    return [line for line in output.splitlines() if re.search(r"\bwarning\b|\berror\b", line, re.I)]
+
+
+class Kernel:
+    """A source tree that is configured and prepared, and a repository in it."""
+
+    def __init__(self, args):
+        self.source, self.build = args.source, args.build
+        self.tree = os.path.join(args.work, "linux")
+        self.env = None
+
+    def make(self, *words, jobs=True):
+        return run(["make", *(["-j%d" % os.cpu_count()] if jobs else []), *words], self.tree)
+
+    def prepare(self):
+        """Prepare the tree, once for each package; what an earlier series left in it goes."""
+        stamp = os.path.join(self.tree, ".unidax-prepared")
+        key = "%s\n%s\n" % (self.source, os.path.realpath(self.build))
+        if not os.path.exists(stamp) or series.read(stamp) != key:
+            shutil.rmtree(self.tree, ignore_errors=True)
+            os.makedirs(os.path.dirname(self.tree), exist_ok=True)
+            subprocess.run(["cp", "-al", self.source, self.tree], check=True)
+            for name in (".config", ".kernelvariables", "Module.symvers", "vmlinux"):
+                if os.path.exists(os.path.join(self.build, name)):
+                    shutil.copyfile(os.path.join(self.build, name), os.path.join(self.tree, name))
+            # Debian builds without plugins; whoever has their headers installed would get them.
+            for words in (["scripts/config", "-d", "GCC_PLUGINS"], ["make", "olddefconfig"],
+                          ["make", "-j%d" % os.cpu_count(), "modules_prepare"]):
+                status, output = run(words, self.tree)
+                if status:
+                    sys.exit("series: the kernel cannot be prepared: %s\n%s" % (words, output))
+            shutil.copyfile(os.path.join(self.tree, ".config"), os.path.join(self.tree, ".config.pristine"))
+            with open(stamp, "w", encoding="utf-8") as f:
+                f.write(key)
+            return True
+        status, tracked = run(["git", "ls-files", "-z"], self.tree)
+        for path in tracked.split("\0") if not status else []:
+            full = os.path.join(self.tree, path)
+            if path and os.path.exists(full):
+                os.unlink(full)
+            if path and os.path.exists(os.path.join(self.source, path)):
+                os.link(os.path.join(self.source, path), full)
+        shutil.rmtree(os.path.join(self.tree, ".git"), ignore_errors=True)
+        for folder in (patches.DRIVER, patches.TESTS, patches.DOCS):
+            shutil.rmtree(os.path.join(self.tree, folder), ignore_errors=True)
+        shutil.copyfile(os.path.join(self.tree, ".config.pristine"), os.path.join(self.tree, ".config"))
+        status, output = self.make("modules_prepare")
+        if status:
+            sys.exit("series: the kernel cannot be prepared again:\n" + output)
+        return False
+
+    def configure(self, **options):
+        """Set options; returns those that did not stay."""
+        words = ["scripts/config"]
+        for name, value in options.items():
+            words += ["--set-val", name, value] if value != "n" else ["-d", name]
+        run(words, self.tree)
+        # The second is for make M=, which takes the configuration as it was last put into effect.
+        for target in ("olddefconfig", "syncconfig"):
+            status, output = self.make(target, jobs=False)
+            if status:
+                return [output]
+        text = series.read(os.path.join(self.tree, ".config"))
+        return [name for name, value in options.items() if ("CONFIG_%s=%s\n" % (name, value) in text) != (value != "n")]
+
+    def edit(self, path, pattern, to):
+        """Plant a fault in a file; returns a function that takes it back."""
+        full = os.path.join(self.tree, path)
+        old = series.read(full)
+        new, n = re.subn(pattern, to, old, count=1, flags=re.S | re.M)
+        if not n or new == old:
+            sys.exit("series: a control finds nothing to plant its fault in: %s" % path)
+        series.write(self.tree, path, new)
+        return lambda: series.write(self.tree, path, old)
+
+    def base(self):
+        self.env = series.identity(self.tree)
+        series.git("init", "-q", "-b", "series", self.tree)
+        for path in series.base_files(self.source):
+            # A copy of its own: the other name of the file is in the cache.
+            series.write(self.tree, path, series.read(os.path.join(self.tree, path)),
+                         os.access(os.path.join(self.source, path), os.X_OK))
+            series.git("add", "-f", path, cwd=self.tree)
+        series.git("commit", "-q", "-m", "base", cwd=self.tree, env=self.env)
+
+    def am(self, patch):
+        return run(["git", "am", "--whitespace=error-all", patch], self.tree, clean_env(**self.env))
+
+    def objects(self):
+        """The driver's object files, by the source in the tree that each is made of."""
+        found = {}
+        top = os.path.join(self.tree, patches.DRIVER)
+        for folder, _, names in os.walk(top):
+            for name in names:
+                stem, extension = os.path.splitext(name)
+                if extension in (".c", ".cc") and not name.endswith(".mod.c"):
+                    found[os.path.relpath(os.path.join(folder, name), self.tree)] = os.path.join(folder, stem + ".o")
+        return found
+
+
+# --- the checks --------------------------------------------------------------------
+
+PROBE = "#ifndef __cplusplus\n#error no C++\n#endif\ntemplate <typename T> T same(T x) { return x; }\n" \
+    "extern \"C\" int probe(int x);\nextern \"C\" int probe(int x) { return same(x); }\n"
+
+
+def probe(kernel, work):
+    """kbuild's part alone: a unit that includes nothing, as .o, .i and .s. Returns what is wrong."""
+    folder = os.path.join(work, "probe")
+    shutil.rmtree(folder, ignore_errors=True)
+    series.write(folder, "Kbuild", "obj-m := probe_module.o\nprobe_module-y := probe.o\n")
+    series.write(folder, "probe.cc", PROBE)
+    status, output = kernel.make("M=" + folder, "probe.o", "probe.i", "probe.s")
+    lost = [name for name in ("probe.o", "probe.i", "probe.s") if not os.path.exists(os.path.join(folder, name))]
+    return output if status or lost or warnings(output) else ""
+
+
+def damaged(patch, work):
+    """A copy of a patch as a mail program damages it: tabs of context lines are spaces."""
+    text = series.read(patch)
+    changed, n = re.subn(r"(?m)^ \t", " " + 8 * " ", text)
+    if not n:
+        changed, n = re.subn(r"(?m)^( \S.*?) ", r"\1  ", text)
+    if not n:
+        sys.exit("series: %s has no context to damage" % patch)
+    path = os.path.join(work, "damaged.patch")
+    series.write(work, "damaged.patch", changed)
+    return path
+
+
+def apply_and_build(report, kernel, tree, files, work):
+    """git am and a build for each patch."""
+    report.step("git am and a build, patch by patch")
+    status, output = kernel.am(damaged(files[0], work))
+    report.check("control: git am refuses a damaged patch", status and "does not apply" in output, output)
+    run(["git", "am", "--abort"], kernel.tree)
+    built = set()
+    for path, (name, subject, _) in zip(files, tree.order()):
+        status, output = kernel.am(path)
+        if not report.check("git am: %s (%d bytes)" % (subject, os.path.getsize(path)), not status, output):
+            return False
+        if name == "kbuild":
+            said = probe(kernel, work)
+            report.check("control: without CONFIG_CPLUSPLUS there is no rule for C++", "No rule to make target" in said, said)
+            left = kernel.configure(CPLUSPLUS="y")
+            report.check("CONFIG_CPLUSPLUS can be set", not left, left)
+            said = probe(kernel, work)
+            report.check("a C++ unit becomes .o, .i and .s", not said, said)
+        elif name in ("core", "region", "fs", "cdev", "kconfig") or name.startswith("provider"):
+            if name == "kconfig":
+                left = kernel.configure(**{option: "m" for option in OPTIONS})
+                report.check("the options can be set", not left, left)
+                variables = []
+            else:
+                variables = ["CONFIG_%s=m" % option for option in OPTIONS]
+            status, output = kernel.make(*variables, "drivers/dax/")
+            sources = kernel.objects()
+            missing = [source for source, obj in sources.items() if not os.path.exists(obj)]
+            report.check("builds: drivers/dax/, %d new objects" % (len(set(sources) - built)),
+                         not status and not missing and not warnings(output) and (name == "kconfig" or set(sources) - built),
+                         "%s\nnot built: %s" % (output, missing))
+            built = set(sources)
+        if name == "core":
+            undo = kernel.edit(patches.DRIVER + "/core/outstanding.cc", r"\Z", "int planted() { return undeclared; }\n")
+            status, output = kernel.make(*variables, "drivers/dax/")
+            undo()
+            report.check("control: a unit that does not compile", status and "undeclared" in output, output)
+    status, output = run(["git", "status", "--porcelain", "--untracked-files=no"], kernel.tree)
+    report.check("all patches are applied, and nothing else changed", not status and not output, output)
+    return True
+
+
+def modules(report, kernel):
+    report.step("the modules, as =m")
+    if kernel.configure(CPLUSPLUS="n"):
+        report.check("CONFIG_CPLUSPLUS can be taken away", False)
+    text = series.read(os.path.join(kernel.tree, ".config"))
+    report.check("control: without CONFIG_CPLUSPLUS there is no CONFIG_UNIDAX", "CONFIG_UNIDAX=" not in text)
+    left = kernel.configure(CPLUSPLUS="y", **{option: "m" for option in OPTIONS})
+    status, output = kernel.make("drivers/dax/unidax/")
+    report.check("configured again, the driver builds", not left and not status and not warnings(output), output)
+    status, output = kernel.make("M=" + patches.DRIVER, "modules")
+    files = [os.path.join(kernel.tree, patches.DRIVER, name + ".ko") for name in MODULES]
+    good = not status and all(os.path.exists(file) for file in files) and not warnings(output)
+    sizes = ", ".join("%s %d KiB" % (os.path.basename(file), text_size(file)) for file in files) if good else ""
+    if not report.check("modpost has nothing to say; text and data: %s" % sizes, good, output):
+        return False
+    # An object that the last step made again would not be one that the in-tree rule made.
+    report.check("no object was made again", "CXX" not in output, output)
+    undo = kernel.edit(patches.DRIVER + "/core/module.c", r"return unidax_start\(\);",
+                       "extern int planted_function(void);\n\treturn planted_function() + unidax_start();")
+    status, output = kernel.make("M=" + patches.DRIVER, "modules")
+    undo()
+    report.check("control: an undefined symbol", status and "planted_function" in output, output)
+    status, output = kernel.make("M=" + patches.DRIVER, "modules")
+    report.check("and again without it", not status and not warnings(output), output)
+    btf(report, kernel, files[0])
+    return True
+
+
+def text_size(module):
+    """What of a module stays in memory, KiB."""
+    _, output = run(["size", module], "/")
+    return (int(output.splitlines()[1].split()[3]) + 1023) // 1024
+
+
+def btf(report, kernel, module):
+    if not os.path.exists(os.path.join(kernel.tree, "vmlinux")):
+        report.skip("BTF", "no vmlinux in the headers of this kernel")
+        return
+    _, output = run(["readelf", "-SW", module], "/")
+    report.check("pahole makes BTF of the module's C units", " .BTF " in output, output)
+    copy = os.path.join(os.path.dirname(kernel.tree), "control.ko")
+    run(["objcopy", "-R", ".BTF", module, copy], "/")
+    status, output = run(["pahole", "-J", "--btf_gen_floats", "--lang_exclude=rust", "--btf_base", "vmlinux", copy], kernel.tree)
+    os.unlink(copy)
+    report.check("control: without the second patch it gives up", "DW_TAG_reference_type" in output, output)
+
+
+def sparse(report, kernel):
+    report.step("sparse, C=2")
+    if not shutil.which("sparse"):
+        report.check("sparse is installed", False, "scripts/packages.sh test")
+        return
+    c_files = [source for source in kernel.objects() if source.endswith(".c")]
+    status, output = kernel.make(*SPARSE, "drivers/dax/unidax/")
+    unseen = [path for path in c_files if not re.search(r"^  CHECK +%s$" % re.escape(path), output, re.M)]
+    report.check("all %d C files, no complaint" % len(c_files), not status and not unseen and c_files and
+                 not warnings(output), "%s\nnot seen: %s" % (output, unseen))
+    undo = kernel.edit(patches.DRIVER + "/cdev/ioctl.c", r"\Z", "int planted(int __user *p);\nint planted(int __user *p)\n"
+                       "{\n\treturn *p;\n}\n")
+    status, output = kernel.make(*SPARSE, "drivers/dax/unidax/")
+    undo()
+    report.check("control: a __user pointer that is followed", status and "dereference of noderef" in output, output)
+
+
+def complaints(kernel, tree, path):
+    """What checkpatch.pl says of a patch and is not excepted: [(file, line, type, text)], and the indices of
+    the exceptions that were used."""
+    # Where there is a repository it runs scripts/spdxcheck.py, which wants more than Debian's Python has by itself; the
+    # project's own gate looks at licences.
+    done = subprocess.run(["perl", "scripts/checkpatch.pl", "--strict", "--show-types", "--emacs", "--showfile", "--summary-file",
+                           "--max-line-length=100", path], cwd=kernel.tree, capture_output=True, text=True, check=False,
+                          env=clean_env(GIT_DIR="/nonexistent"))
+    found = [("checkpatch.pl", 0, "STDERR", line) for line in done.stderr.splitlines()]
+    used = set()
+    if not re.search(r"(?m) [1-9]\d* lines checked$", done.stdout):
+        found.append((path, 0, "UNREAD", "was not read"))
+    for line in done.stdout.splitlines():
+        message = re.match(r"([^:]*):(\d+): (?:ERROR|WARNING|CHECK):(\w+): (.*)$", line)
+        if not message:
+            continue
+        file, number, kind, text = message[1], int(message[2]), message[3], message[4]
+        own = tree.origin.get(file)
+        reason = next((i for i, row in enumerate(patches.EXCEPTIONS) if row[0] == kind and re.fullmatch(row[1], file)), None)
+        if reason is not None:
+            used.add(reason)
+            continue
+        if own:
+            group = gate.group_of(own)
+            options = gate.GROUPS[group][2] if group is not None else []
+            # C++ is not read but for what holds of any text; programs are for all but the kernel's own rules.
+            if options[:1] == ["--types"] and kind not in options[1].split(",") + ["SPDX_LICENSE_TAG"] or \
+                    options[:1] == ["--ignore"] and kind in options[1].split(","):
+                continue
+            lines = tree.files[file][0].splitlines()
+            if gate.excepted(own, kind, lines[number - 1] if 0 < number <= len(lines) else "") is not None:
+                continue
+        found.append((file, number, kind, text))
+    return found, used
+
+
+def style(report, kernel, tree, files, work):
+    report.step("checkpatch.pl --strict")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        results = list(pool.map(lambda path: complaints(kernel, tree, path), files))
+    used = set()
+    for path, (found, reasons) in zip(files, results):
+        used |= reasons
+        if found:
+            report.check(os.path.basename(path), False, "\n".join("%s:%d: %s: %s" % row for row in found))
+    report.check("%d patches; exceptions as the cover letter lists them" % len(files), not any(found for found, _ in results))
+    unused = [row for i, row in enumerate(patches.EXCEPTIONS) if i not in used]
+    report.check("each exception excepts something", not unused, unused)
+    core = next(path for path, (name, _, _) in zip(files, tree.order()) if name == "core")
+    text, n = re.subn(r"(?m)^\+\treturn unidax_start\(\);$", "+\tif(1) return unidax_start();", series.read(core))
+    planted, m = re.subn(r"(?m)^(\+.*resize_timeout_ms;)$", r"\1 ", text)
+    series.write(work, "style.patch", planted)
+    found = {kind for _, _, kind, _ in complaints(kernel, tree, os.path.join(work, "style.patch"))[0]}
+    report.check("control: two faults of style", n == 1 and m and {"SPACING", "TRAILING_WHITESPACE"} <= found, sorted(found))
+
+
+def owners(report, kernel, tree, files):
+    report.step("get_maintainer.pl")
+    own = re.search(r"(?m)^([A-Z][^\n]*)\n[A-Z]:\t", series.read(os.path.join(series.ROOT, "MAINTAINERS")))[1]
+    # Keywords would answer for what no path does.
+    command = ["perl", "scripts/get_maintainer.pl", "--no-git", "--no-git-fallback", "--no-keywords", "--no-tree"]
+
+    def says(path):
+        return run([*command, "-f", path], kernel.tree)[1]
+
+    # One of each folder, for the entries name whole folders, and all that are alone in one of the kernel's.
+    paths = sorted({os.path.dirname(path) if path.startswith((patches.DRIVER, patches.DOCS, patches.TESTS)) else path: path
+                    for path in tree.files}.values())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        said = dict(zip(paths, pool.map(says, paths)))
+    wrong = [path for path, text in said.items()
+             if (own if tree.files[path][2] != "kbuild" else "C++ UNITS") not in text]
+    report.check("new files have their entry, %d looked up" % len(paths), not wrong, wrong)
+    report.check("control: a file of another driver has not", own not in says("drivers/dax/bus.c"))
+    # MAINTAINERS itself is nobody's but the list's.
+    nobody = [os.path.basename(path) for path, (name, _, _) in zip(files, tree.order())
+              if ("open list" if name == "maintainers" else "(maintainer:") not in run([*command, path], kernel.tree)[1]]
+    report.check("each patch has somebody to send it to", not nobody, nobody)
+
+
+def documents(report, kernel):
+    report.step("documents")
+    script = "scripts/get_abi.pl"
+    if not os.path.exists(os.path.join(kernel.tree, script)):
+        report.skip("ABI documents", "this kernel has no %s" % script)
+        return
+    # It passes over any path with a dot file in it, and the cache may have one.
+    command = ["perl", os.path.join(kernel.tree, script), "--dir", ".", "validate"]
+    folder = os.path.join(kernel.tree, "Documentation", "ABI")
+
+    def says():
+        return [line for line in run(command, folder)[1].splitlines() if "sysfs-class-dax" in line or "sysfs-dax-region" in line]
+
+    report.check("get_abi.pl has nothing to say of the new files", not says(), says())
+    undo = kernel.edit("Documentation/ABI/testing/sysfs-class-dax", r"\AWhat:\s*(\S+)(.*)", r"What:\t\t\1\2\n\nWhat:\t\t\1\n"
+                       "Date:\t\tNovember 2026\nDescription:\n\t\tTwice.\n")
+    planted = says()
+    undo()
+    report.check("control: an attribute that is described twice", planted, "nothing was said")
+
+
+def selftests(report, kernel, work):
+    report.step("selftests: headers, install")
+    installed = os.path.join(work, "install")
+    shutil.rmtree(installed, ignore_errors=True)
+    if not shutil.which("rsync"):
+        report.check("rsync is installed", False, "scripts/packages.sh test")
+        return
+    status, output = kernel.make("headers")
+    report.check("make headers has the ioctls' header",
+                 not status and os.path.exists(os.path.join(kernel.tree, "usr/include/linux/unidax.h")), output)
+    target = patches.TESTS.split("/selftests/")[1]
+    status, output = kernel.make("-C", "tools/testing/selftests", "TARGETS=" + target, "FORCE_TARGETS=1", "KDIR=" + kernel.tree,
+                                 "USERCFLAGS=-Werror", "KSFT_INSTALL_PATH=" + installed, "install")
+    names = set()
+    if not status:
+        names = {line.split(":")[1] for line in series.read(os.path.join(installed, "kselftest-list.txt")).splitlines()}
+    _, own = run([os.path.join(series.ROOT, "scripts", "kselftest.sh"), "--list"], series.ROOT)
+    report.check("make install TARGETS=%s: the %d tests that are run out of the tree" % (target, len(names)),
+                 not status and names and names == set(own.split()), output if status else names ^ set(own.split()))
+    missing = [name for name in (*names, "settings", "config", "unidax_override.ko")
+               if not os.path.exists(os.path.join(installed, target, name))]
+    report.check("with their modules, settings and config", not missing, missing)
+    undo = kernel.edit(patches.TESTS + "/gup.c", r"\Z", "int planted(void) { return undeclared; }\n")
+    status, output = kernel.make("-C", "tools/testing/selftests", "TARGETS=" + target, "FORCE_TARGETS=1", "KDIR=" + kernel.tree,
+                                 "KSFT_INSTALL_PATH=" + installed, "install")
+    undo()
+    report.check("control: a test that does not compile", status and "undeclared" in output, output)
+
+
+def machine(report, kernel, args):
+    report.step("selftests in a virtual machine, with the modules of the tree")
+    command = [os.path.join(series.ROOT, "scripts", "kselftest.sh"), "--kernel=" + args.kernel]
+    env = clean_env(UNIDAX_MODULES=os.path.join(kernel.tree, patches.DRIVER))
+    _, output = run(["modinfo", "-F", "version", os.path.join(kernel.tree, patches.DRIVER, "unidax.ko")], "/")
+    report.check("the module's version is the kernel's", output.strip() == series.release_of(kernel.source), output)
+
+    def tests(*names):
+        status, output = run([*command, *names], series.ROOT, env)
+        if "the machine did not come up" not in output:
+            return status, output
+        # An emulated processor may run code that another one is just changing, long before there is a module.
+        print("       a machine did not come up: once more")
+        return run([*command, *names], series.ROOT, env)
+
+    status, output = tests(*TESTS)
+    counts = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", output, re.M)
+    report.check("%d tests: %s" % (len(TESTS), "%s cases passed, %s failed, %s skipped" % counts[-1] if counts else "no verdict"),
+                 not status and counts and int(counts[-1][0]) > len(TESTS), output)
+    undo = kernel.edit(patches.DRIVER + "/cdev/file.cc", r"(refused a private mapping.*?return -)EINVAL", r"\1EPERM")
+    built, said = kernel.make("M=" + patches.DRIVER, "modules")
+    status, output = tests(TESTS[0])
+    undo()
+    report.check("control: a wrong errno", not built and status == 1 and re.search(r"^FAILED: %s" % TESTS[0], output, re.M),
+                 said + output)
+
+
+def semantic(report, kernel, tree):
+    report.step("coccicheck")
+    rules = [path for path in tree.files if path.endswith(".cocci")]
+    if not rules:
+        report.skip("semantic patches", "there are none in the project's scripts/coccinelle/")
+        return
+    for rule in rules:
+        status, output = kernel.make("coccicheck", "MODE=report", "COCCI=" + rule, "M=" + patches.DRIVER, jobs=False)
+        bad = [line for line in output.splitlines() if re.search(r"fatal|[Ee]rror|coccicheck failed", line)]
+        report.check(rule, not status and not bad, output)
+    series.write(kernel.tree, "planted.cocci", "virtual report\n@r@\nidentifier f;\nposition p;\n@@\nf@p(...) { ... }\n"
+                 "@script:python depends on report@\np << r.p;\n@@\ncoccilib.report.print_report(p[0], 'planted')\n")
+    status, output = kernel.make("coccicheck", "MODE=report", "COCCI=planted.cocci", "M=" + patches.DRIVER, jobs=False)
+    os.unlink(os.path.join(kernel.tree, "planted.cocci"))
+    report.check("control: a rule that finds something", "planted" in output and "module.c" in output, output)
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    for name in ("kernel", "source", "build", "patches", "work"):
+        parser.add_argument("--" + name, required=True)
+    parser.add_argument("--no-vm", action="store_true")
+    args = parser.parse_args()
+
+    report = Run()
+    kernel = Kernel(args)
+    tree = series.Tree()
+    files = sorted(os.path.join(args.patches, name) for name in os.listdir(args.patches) if re.fullmatch(r"(?!0000)\d{4}-.*\.patch", name))
+    report.step("the kernel's source, %s" % series.release_of(args.source))
+    new = kernel.prepare()
+    report.check("configured and prepared%s" % ("" if new else ", by an earlier run"), True)
+    kernel.base()
+    if apply_and_build(report, kernel, tree, files, args.work) and modules(report, kernel):
+        sparse(report, kernel)
+        style(report, kernel, tree, files, args.work)
+        owners(report, kernel, tree, files)
+        documents(report, kernel)
+        selftests(report, kernel, args.work)
+        semantic(report, kernel, tree)
+        if args.no_vm:
+            report.skip("virtual machine", "not wanted")
+        else:
+            machine(report, kernel, args)
+    report.end()
+
+
+if __name__ == "__main__":
+    main()
