@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# demo.sh
+# demo.sh [KERNEL]
 #
 # What `make demo` does, for someone who has never seen device-DAX: installs what is needed, builds
 # the modules, starts a virtual machine with the distribution's own kernel, and there shows step by
-# step, each step checked, what the modules do (scripts/demo/guest.sh). Nothing is loaded on this
-# machine. Exit status 0 if every check held.
+# step, each step checked, what the modules do (scripts/demo/guest.sh). KERNEL is a name that
+# scripts/kernels.sh knows (stock). Nothing is loaded on this machine. Exit status 0 if every check
+# held.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -35,23 +36,27 @@ quietly() { # LOG COMMAND...: its output only if it fails
 say "installing what is missing (scripts/packages.sh demo)"
 "$root/scripts/packages.sh" demo
 
-# The kernel that the machine boots, and its headers, whatever kernel this machine runs.
-release=$(find /boot -name 'vmlinuz-6.1.*-amd64' -printf '%f\n' | sort -V | tail -n 1)
-release=${release#vmlinuz-}
-kdir=/lib/modules/$release/build
-[ -e "$kdir/Makefile" ] || fail "no headers of the kernel ${release:-6.1} are installed;" \
-	"apt-get install linux-image-amd64 linux-headers-amd64 brings both to the same version"
+kernel=${1-stock}
+{
+	read -r release && read -r kdir
+} < <("$root/scripts/kernels.sh" "$kernel" release build) || fail "the kernel $kernel cannot be had"
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/demo.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-say "building the modules for $release (make)"
-quietly "$work/log" make -C "$root" KDIR="$kdir" modules
+say "building the modules for $release (make KDIR=$kdir)"
+if [ "$kernel" = stock ]; then
+	quietly "$work/log" make -C "$root" KDIR="$kdir" modules
+	UNIDAX_MODULES=$root
+else
+	UNIDAX_MODULES=$(KDIR=$kdir "$root/scripts/test-build.sh" "$kernel") || fail "they do not build"
+fi
+export UNIDAX_MODULES
 quietly "$work/log" gcc-12 -Wall -Wextra -Werror -O2 -static -o "$work/process" "$root/scripts/demo/process.c"
 
 say "starting a virtual machine with Debian's kernel $release; 256 MiB of its memory is set aside"
 status=0
-"$root/scripts/vm.sh" --kernel=stock --memory=hmem --mem-size=256M --timeout=120 \
+"$root/scripts/vm.sh" --kernel="$kernel" --memory=hmem --mem-size=256M --timeout=120 \
 	-- "$root/scripts/demo/guest.sh" "$work" </dev/null | tee "$work/shown" || status=$?
 
 held=$(grep -c '^ *\[ok\]' "$work/shown") || true

@@ -12,14 +12,22 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
 
-# name, command
+# name, command. What is random, or done over and over, is done less often on the second kernel.
 stages=(
 	"packages|scripts/packages.sh test"
+	"kernels|scripts/kernels.sh --fetch"
 	"build|make --no-print-directory modules"
 	"check|make --no-print-directory check"
+	"check-6.12|scripts/check.sh --kernel=6.12"
+	"flavours|scripts/flavours.sh"
 	"runner|selftests/vm/run.sh"
 	"kselftest|make --no-print-directory kselftest"
+	"kselftest-6.12|env UNIDAX_CYCLES=12 UNIDAX_OPS=1000 UNIDAX_STORM_SECONDS=15 scripts/kselftest.sh --kernel=6.12"
+	"in-tree|scripts/kselftest-in-tree.sh"
+	"series|scripts/series.sh --check --no-vm"
+	"packaging|selftests/packaging/run.sh"
 	"demo|make --no-print-directory demo"
+	"demo-6.12|scripts/demo.sh 6.12"
 )
 
 logs=$(mktemp -d)
@@ -69,7 +77,7 @@ for stage in "${stages[@]}"; do
 	fi
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	done=$((done + 1))
-	table+=$(printf '%-10s %6d s  %5d passed %3d failed %3d skipped' "$name" $((SECONDS - began)) "$p" "$f" "$s")$'\n'
+	table+=$(printf '%-15s %6d s  %5d passed %3d failed %3d skipped' "$name" $((SECONDS - began)) "$p" "$f" "$s")$'\n'
 done
 
 # A mistake in this script must not pass for an early end.
