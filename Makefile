@@ -11,9 +11,12 @@ else
 
 UNIDAX := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 
-# The running kernel's headers, else the newest that are installed.
-KDIR ?= $(firstword $(wildcard /lib/modules/$(shell uname -r)/build) \
-	  $(shell ls -d /lib/modules/*/build 2>/dev/null | sort -Vr))
+# The running kernel's headers, else the newest that are installed. (A make that began on a machine
+# without any exports an empty name to what runs after their installation.)
+ifeq ($(strip $(KDIR)),)
+KDIR = $(firstword $(wildcard /lib/modules/$(shell uname -r)/build) \
+	 $(shell ls -d /lib/modules/*/build 2>/dev/null | sort -Vr))
+endif
 
 # Debian's configuration lets section mismatches pass with a warning; we do not. And it asks for type
 # information that pahole cannot make of C++ (where the headers bring a vmlinux for it, as 6.12's do).

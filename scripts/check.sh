@@ -24,7 +24,8 @@
 # Two gates run at a time, so none writes into the tree or into another's folder of the cache. A gate that says the
 # same for every kernel has a line "# check.sh: any kernel", and --kernel= leaves it out.
 #
-# Before all others the script judges gates that were made to fail, each in its own way (selftest() below).
+# Before all others the script judges gates that were made to fail, each in its own way, and how it gets its kernel
+# (selftest() below).
 set -u -o pipefail
 
 jobs=2
@@ -179,6 +180,9 @@ selftest() {
 	gates=("$folder/gates/ok_sound.sh")
 	run_all "$folder/logs" >"$folder/output" 2>&1
 	(finish) >>"$folder/output" || echo "a sound run fails"
+
+	# A make that was called before there were any headers has exported an empty name.
+	[[ $(KDIR='' make -s -C "$top" print-kdir) ]] || echo "an empty KDIR hides the headers that are there"
 }
 
 kernel=''
