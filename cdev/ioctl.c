@@ -15,9 +15,9 @@
 #define ZERO_SIZE_VER0 32
 
 /*
- * A structure that may grow, as long as its first member, u32 size, says: what a later version has
- * more must be zero, what an earlier one lacks is. @size: of the structure here; @first: of its first
- * version.
+ * A structure that may grow, as long as its first member, u32 size, says: what a later version
+ * has more must be zero, what an earlier one lacks is. @size: of the structure here; @first: of its
+ * first version.
  */
 static int copy_in(void *structure, size_t size, size_t first, const void __user *argument)
 {
