@@ -22,7 +22,7 @@ endif
 # information that pahole cannot make of C++ (where the headers bring a vmlinux for it, as 6.12's do).
 KBUILD = $(MAKE) -C $(KDIR) M=$(UNIDAX) CONFIG_SECTION_MISMATCH_WARN_ONLY= CONFIG_DEBUG_INFO_BTF_MODULES=
 
-.PHONY: all modules clean check demo test kselftest kselftest-debug deb bench series help headers print-kdir
+.PHONY: all modules clean check demo test kselftest kselftest-debug deb bench series series-full help headers print-kdir
 
 all: modules
 
@@ -66,6 +66,9 @@ bench:
 series:
 	@$(UNIDAX)/scripts/series.sh $(KSRC)
 
+series-full:
+	@$(UNIDAX)/scripts/series.sh --check --built-in 6.12
+
 help:
 	@echo '  make             build the modules (KDIR=DIRECTORY: other kernel headers; V=1: commands)'
 	@echo '  make clean       remove what a build made'
@@ -77,6 +80,7 @@ help:
 	@echo '  make kselftest-debug  the same on a kernel with KASAN, lockdep and kmemleak'
 	@echo '  make bench       costs beside those of the stock driver, in guest instructions (5 minutes)'
 	@echo '  make series      the driver as patches for a kernel tree (KSRC=6.12, 6.1 or FOLDER; SERIES_OUT=FOLDER)'
+	@echo '  make series-full  the same for 6.12, tried: as modules and built into a kernel that is built and booted'
 
 # A single object, preprocessed text or assembly: make core/entry.o, .i, .s
 MAKEFLAGS += --no-builtin-rules

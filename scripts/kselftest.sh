@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kselftest.sh [--kernel=KERNEL] [--kselftest=DIR] [TEST]...
+# kselftest.sh [--kernel=KERNEL] [--built-in] [--kselftest=DIR] [TEST]...
 #
 # Builds the kernel selftests in selftests/ with the kernel's own lib.mk and
 # harness, taken out of the Debian source package once, and runs them (or only
@@ -24,6 +24,8 @@ usage() {
 usage: scripts/kselftest.sh [options] [TEST]...
 
   --kernel=KERNEL     as for scripts/vm.sh
+  --built-in          the driver is a part of KERNEL: nothing is loaded; its command
+                      line names the reserved memory, and what loads modules skips
   --kselftest=DIR     tools/testing/selftests of a kernel source, instead of the
                       Debian source package's
   --list              what there is to run
@@ -53,35 +55,41 @@ reserved_at() {
 	printf '%#x@%#x' $(($1 << 20)) $((${UNIDAX_RESERVED#*@} + ($2 << 20)))
 }
 
-guest() { # LAYOUT INSTALLED TEST...
-	local layout=$1 installed=$2 tests=() t
+# What unidax_reserved is told of it, one parameter a line.
+ranges() { # LAYOUT
+	case $1 in
+	split)
+		# Devices of 1 GiB (two pages), 2 MiB and 4 KiB, side by side.
+		echo "range=$(reserved_at 2048 0),align=1G"
+		echo "range=$(reserved_at 256 2048),align=2M"
+		echo "range=$(reserved_at 64 2304),align=4K"
+		;;
+	resize | delayed)
+		# Two regions, small enough to be filled, taken and given often.
+		echo "range=$(reserved_at 272 0),align=2M"
+		echo "range=$(reserved_at 8 272),align=4K"
+		;;
+	data)
+		# The same, and one that keeps its bytes.
+		echo "range=$(reserved_at 144 0),align=2M"
+		echo "range=$(reserved_at 8 144),align=4K"
+		echo "range=$(reserved_at 32 152),align=2M,persistent"
+		;;
+	esac
+}
+
+guest() { # [--built-in] LAYOUT INSTALLED TEST...
+	local built_in='' layout installed tests=() parameters t
+	[ "$1" != --built-in ] || { built_in=1 && shift; }
+	layout=$1 installed=$2
 	shift 2
 	# A folder below what is a tmpfs in the machine is still reachable.
 	[ -d "$installed" ] || installed=/run/unidax-vm/host$installed
-	if [ "$layout" = split ]; then
-		# Devices of 1 GiB (two pages), 2 MiB and 4 KiB, side by side.
-		insmod "$UNIDAX_MODULES/unidax.ko"
-		insmod "$UNIDAX_MODULES/providers/reserved/unidax_reserved.ko" \
-			range="$(reserved_at 2048 0),align=1G" \
-			range="$(reserved_at 256 2048),align=2M" \
-			range="$(reserved_at 64 2304),align=4K"
-	fi
-	if [ "$layout" = resize ] || [ "$layout" = delayed ]; then
-		# Two regions, small enough to be filled, taken and given often.
+	mapfile -t parameters < <(ranges "$layout")
+	if [ ! "$built_in" ] && [ ${#parameters[@]} -gt 0 ]; then
 		[ -d "$UNIDAX_MODULES" ] || UNIDAX_MODULES=/run/unidax-vm/host$UNIDAX_MODULES
 		insmod "$UNIDAX_MODULES/unidax.ko"
-		insmod "$UNIDAX_MODULES/providers/reserved/unidax_reserved.ko" \
-			range="$(reserved_at 272 0),align=2M" \
-			range="$(reserved_at 8 272),align=4K"
-	fi
-	if [ "$layout" = data ]; then
-		# The same, and one that keeps its bytes.
-		[ -d "$UNIDAX_MODULES" ] || UNIDAX_MODULES=/run/unidax-vm/host$UNIDAX_MODULES
-		insmod "$UNIDAX_MODULES/unidax.ko"
-		insmod "$UNIDAX_MODULES/providers/reserved/unidax_reserved.ko" \
-			range="$(reserved_at 144 0),align=2M" \
-			range="$(reserved_at 8 144),align=4K" \
-			range="$(reserved_at 32 152),align=2M,persistent"
+		insmod "$UNIDAX_MODULES/providers/reserved/unidax_reserved.ko" "${parameters[@]}"
 	fi
 	[ "$layout" != delayed ] || export UNIDAX_EXPECT_FAULT_DELAY=1
 	for t; do
@@ -108,12 +116,13 @@ fi
 
 # --- what to run -------------------------------------------------------------
 
-kernel=stock kselftest=${KSELFTEST-} list='' wanted=()
+kernel=stock kselftest=${KSELFTEST-} list='' built_in='' wanted=()
 for arg; do
 	case $arg in
 	--kernel=*) kernel=${arg#*=} ;;
 	--kselftest=*) kselftest=${arg#*=} ;;
 	--list) list=1 ;;
+	--built-in) built_in=--built-in ;;
 	--help | -h) usage && exit ;;
 	-*) usage >&2 && exit 2 ;;
 	*) wanted+=("$arg") ;;
@@ -143,6 +152,9 @@ machines=(
 	"data path, delayed copies|--memory=reserved --mem-size=280M|delayed|UNIDAX_EXPECT_ALIGNS=4096 2097152|data_path"
 	"data path|--memory=reserved --mem-size=184M|data|UNIDAX_EXPECT_ALIGNS=4096 2097152|clear events data_path"
 )
+# With the driver built in there are those whose memory is there from the start. What loads and
+# unloads has to say there why it does not run.
+built_in_machine="built in|--memory=reserved --mem-size=128M|loaded|UNIDAX_EXPECT_PROVIDERS=|$module_tests regressions number_reuse reserved_refusals stress unwind fail_nth resize_race_delayed"
 # How much longer the debug kernel may take.
 patience=8
 # The faults in the modules of the debug kernel's last machine: every array leaks, and
@@ -202,6 +214,8 @@ fi
 own=${kernel//\//_}
 if [ "${UNIDAX_MODULES-}" ]; then
 	:
+elif [ "$built_in" ]; then
+	UNIDAX_MODULES=$work
 elif [ "$kernel" = stock ]; then
 	make -C "$root" KDIR="$KDIR" modules >"$work/log" 2>&1 || {
 		cat "$work/log" >&2
@@ -251,6 +265,8 @@ for t in "${wanted[@]}"; do
 done
 
 # --- run ---------------------------------------------------------------------
+
+[ ! "$built_in" ] || machines+=("$built_in_machine")
 
 # Machines run side by side, each with files of its own: what it said, and its results.
 verdict() { # pass|fail|skip NAME [WHY]
@@ -330,7 +346,7 @@ judge() { # MACHINE TEST... <TAP
 run() { # LAYOUT TEST...
 	status=0
 	env "${settings[@]}" UNIDAX_MODULES="$modules" "$root/scripts/vm.sh" --kernel="$kernel" "${options[@]}" \
-		-- "$root/scripts/kselftest.sh" --in-guest "$1" "$installed" "${@:2}" \
+		-- "$root/scripts/kselftest.sh" --in-guest $built_in "$1" "$installed" "${@:2}" \
 		</dev/null >"$out.tap" 2>"$out.errors" || status=$?
 }
 
@@ -402,9 +418,13 @@ start() {
 planned=' '
 for machine in "${machines[@]}"; do
 	IFS='|' read -r name options layout setting tests reduced <<<"$machine"
+	planned+="$tests "
+	if [ "$built_in" ]; then
+		[[ $layout != none && $layout != delayed ]] || continue
+		options=${options/ --load/}
+	fi
 	read -ra options <<<"$options --timeout=$limit"
 	read -ra tests <<<"$tests"
-	planned+="${tests[*]} "
 	if [ ${#wanted[@]} -gt 0 ]; then
 		chosen=()
 		for t in "${tests[@]}"; do
@@ -414,6 +434,9 @@ for machine in "${machines[@]}"; do
 	fi
 	[ ${#tests[@]} -gt 0 ] || continue
 	modules=$UNIDAX_MODULES settings=("$setting")
+	if [ "$built_in" ]; then
+		options+=("--append=$(UNIDAX_RESERVED=0@0x100000000 ranges "$layout" | sed 's/^/unidax_reserved./' | xargs)")
+	fi
 	if [ "$layout" = delayed ]; then
 		modules=$(build "$own-delayed" -DUNIDAX_TEST_FAULT_DELAY)
 	fi
@@ -437,6 +460,11 @@ out=$work/plan
 for t in "${all[@]}"; do
 	[[ $planned = *" $t "* ]] || verdict fail "$t" "no machine is planned for it"
 done
+
+# What the sweeps of failures did, for the cover letter of the series.
+if grep -hsoE '[^#]+: (call [0-9]+ of .* failed|[0-9]+ allocations made to fail)' "$work"/*.tap >"$work/sweep"; then
+	sed 's/^ *//' "$work/sweep" >"$cache/sweep-$own"
+fi
 
 # --- sum up ------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ stages=(
 	"kselftest-6.12|env UNIDAX_CYCLES=12 UNIDAX_OPS=1000 UNIDAX_STORM_SECONDS=15 scripts/kselftest.sh --kernel=6.12"
 	"in-tree|scripts/kselftest-in-tree.sh"
 	"series|scripts/series.sh --check --no-vm"
+	"built-in|scripts/series.sh --built-in 6.1"
 	"packaging|selftests/packaging/run.sh"
 	"demo|make --no-print-directory demo"
 	"demo-6.12|scripts/demo.sh 6.12"

@@ -597,6 +597,7 @@ TEST_F(data_path, a_buffer_that_never_comes_and_an_unload)
 
 	REQUIRE_REGION(&self->region, variant->align);
 	REQUIRE_USERFAULTFD();
+	REQUIRE_PROVIDER_MODULE(provider);
 	loaded_parameters(provider, parameters, sizeof(parameters));
 	ASSERT_TRUE(blocked_start(self, false));
 	start = seconds();

@@ -138,6 +138,7 @@ TEST_F(events, region)
 	int fd;
 
 	REQUIRE_REGION(&self->region, variant->align);
+	REQUIRE_PROVIDER_MODULE(provider);
 	loaded_parameters(provider, parameters, sizeof(parameters));
 	fd = instance_open(self->a, O_RDWR);
 	p = map_shared(fd, self->unit, 0);

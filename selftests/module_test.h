@@ -155,6 +155,15 @@ static inline bool module_loaded(const char *name)
 	return !access(path, F_OK);
 }
 
+/* Whether it is a part of the kernel: it has its folder, and was never loaded. */
+static inline bool module_built_in(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/module/%s", name);
+	return !access(path, F_OK) && !module_loaded(name);
+}
+
 /*
  * Releases may come late: the last reference of a file goes in task work, that
  * of a region in a worker. So give it a while.
@@ -462,13 +471,15 @@ static inline const char *provider_name(enum provider provider)
 	return provider == PROVIDER_HMEM ? UNIDAX_HMEM : UNIDAX_RESERVED_MODULE;
 }
 
-/* NULL when this machine has memory for the provider, else why not. */
+/* NULL when this machine has memory for the provider and lets it come and go, else why not. */
 static inline const char *provider_missing(enum provider provider)
 {
 	unsigned long long start, size;
 
 	if (geteuid())
 		return "needs root";
+	if (module_built_in(UNIDAX_CORE))
+		return UNIDAX_CORE " is built into the kernel";
 	/* Some kernels make the one, others leave that to modules and make the other. */
 	if (provider == PROVIDER_HMEM)
 		return access("/sys/bus/platform/devices/hmem.0", F_OK) &&

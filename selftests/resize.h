@@ -362,14 +362,20 @@ static inline const char *loaded_provider(void)
 	return module_loaded(UNIDAX_HMEM) ? UNIDAX_HMEM : NULL;
 }
 
-/* The parameters that it was loaded with. */
+/* For the first lines of a test that unloads it. */
+#define REQUIRE_PROVIDER_MODULE(_provider) do {					\
+	if (!(_provider))							\
+		SKIP(return, "no provider that can be unloaded");		\
+} while (0)
+
+/* The parameters that it was loaded with; none if there is no such provider. */
 static inline void loaded_parameters(const char *provider, char *text, size_t size)
 {
 	char ranges[1024], *line, *save = NULL;
 	size_t n = 0;
 
 	text[0] = '\0';
-	if (strcmp(provider, UNIDAX_RESERVED_MODULE) ||
+	if (!provider || strcmp(provider, UNIDAX_RESERVED_MODULE) ||
 	    sysfs_read("/sys/module/" UNIDAX_RESERVED_MODULE "/parameters/range", ranges,
 		       sizeof(ranges)) <= 0)
 		return;

@@ -429,8 +429,7 @@ TEST_F(resize_pins, unload_during_a_drain)
 	int ret;
 
 	REQUIRE_PIN();
-	if (!provider)
-		SKIP(return, "no provider that can be unloaded");
+	REQUIRE_PROVIDER_MODULE(provider);
 	loaded_parameters(provider, parameters, sizeof(parameters));
 	set_timeout_ms(60000);
 	held = malloc(PAGE);

@@ -231,8 +231,7 @@ TEST_F(resize_race_delayed, unload)
 	double before, after;
 
 	REQUIRE_DELAY();
-	if (!provider)
-		SKIP(return, "no provider that can be unloaded");
+	REQUIRE_PROVIDER_MODULE(provider);
 	loaded_parameters(provider, parameters, sizeof(parameters));
 	ASSERT_EQ(0, set_delay_us(DELAY_S * 1e6));
 	touch_delayed(self, self->p + 3 * unit);

@@ -237,8 +237,7 @@ TEST_F(uevents, provider_goes_and_comes)
 	double until;
 
 	REQUIRE_REGION(&self->region, variant->align);
-	if (!provider)
-		SKIP(return, "no provider that can be unloaded");
+	REQUIRE_PROVIDER_MODULE(provider);
 	ASSERT_EQ(0, instance_create_sized(&self->region, a, self->unit));
 	ASSERT_EQ(0, instance_create(&self->region, b));
 	loaded_parameters(provider, parameters, sizeof(parameters));

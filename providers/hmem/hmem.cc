@@ -102,6 +102,7 @@ Result<> start()
 	hmem::RegisteredDriver devices = TRY(hmem::RegisteredDriver::make(driver));
 	hmem::RegisteredDriver ranges = TRY(hmem::provide());
 
+	/* Of those that are there. With this driver built in, some kernels make theirs later. */
 	bus_for_each_dev(&platform_bus_type, nullptr, nullptr, report_foreign);
 	state.emplace(move(devices), move(ranges));
 	return {};

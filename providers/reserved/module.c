@@ -9,7 +9,10 @@
 
 #include "reserved.h"
 
-/* The words stay where the module loader keeps its arguments, as long as the module is loaded. */
+/*
+ * The words stay where the module loader keeps its arguments, as long as the module is loaded; those
+ * of a built-in driver in the kernel's own copy of its command line, for good.
+ */
 static const char *ranges[UNIDAX_RESERVED_MAX];
 static unsigned int count;
 
@@ -43,6 +46,9 @@ MODULE_PARM_DESC(range, "SIZE@START[,align=SIZE][,node=NUMBER][,persistent]; may
 
 static int __init unidax_reserved_init(void)
 {
+	/* Nobody asked for a driver that is always there. */
+	if (IS_BUILTIN(CONFIG_UNIDAX_RESERVED) && !count)
+		return 0;
 	return unidax_reserved_start(ranges, count);
 }
 module_init(unidax_reserved_init);

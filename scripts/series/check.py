@@ -17,9 +17,7 @@ import argparse
 import os
 import re
 import shutil
-import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 sys.dont_write_bytecode = True
@@ -29,112 +27,41 @@ sys.path.insert(0, os.path.join(HERE, "..", "gates"))
 import checkpatch as gate  # noqa: E402
 import make as series  # noqa: E402
 import patches  # noqa: E402
+from tree import OPTIONS, Run, Tree, clean_env, kselftest, must, patch_files, run, said_by_tests, size_kib, warnings  # noqa: E402
 
-OPTIONS = ("UNIDAX", "UNIDAX_HMEM", "UNIDAX_RESERVED")
 # Some of each kind: devices, modules that come and go, resize. Controls run the first.
 TESTS = ("mmap_semantics", "sysfs_abi", "permissions", "load_unload", "provider_unload", "reserved_refusals", "resize_live")
 MODULES = ("unidax", "providers/hmem/unidax_hmem", "providers/reserved/unidax_reserved")
 SPARSE = ["C=2", "CF=-D__CHECK_ENDIAN__ -Wsparse-error"]
 
 
-class Run:
-    """Counts what passed, with the time of each step."""
-
-    def __init__(self):
-        self.passed = self.failed = self.skipped = 0
-        self.began = time.monotonic()
-
-    def step(self, title):
-        now = time.monotonic()
-        print("== %s" % title, flush=True)
-        self.began = now
-
-    def took(self):
-        return "%.0f s" % (time.monotonic() - self.began)
-
-    def check(self, what, good, detail=""):
-        """One result; what was found wrong is printed."""
-        print("%s %s%s" % ("ok    " if good else "FAILED", what, " (%s)" % self.took() if good else ""), flush=True)
-        if good:
-            self.passed += 1
-        else:
-            self.failed += 1
-            for line in str(detail).splitlines()[-40:]:
-                print("       " + line)
-        self.began = time.monotonic()
-        return good
-
-    def skip(self, what, why):
-        print("skip   %s: %s" % (what, why), flush=True)
-        self.skipped += 1
-
-    def end(self):
-        print("%d passed, %d failed, %d skipped" % (self.passed, self.failed, self.skipped))
-        sys.exit(not self.passed or bool(self.failed))
-
-
-def clean_env(**more):
-    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "KDIR")}
-    return dict(env, LC_ALL="C", **more)
-
-
-def run(command, cwd, env=None):
-    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-                          env=env or clean_env(), stdin=subprocess.DEVNULL, errors="replace")
-    return done.returncode, done.stdout
-
-
-def warnings(output):
-    """Lines in which a compiler, modpost or objtool complains. pahole's words on DWARF that it passes over are none."""
-    return [line for line in output.splitlines() if re.search(r"\bwarning\b|\berror\b", line, re.I)]
-
-
-class Kernel:
-    """A source tree that is configured and prepared, and a repository in it."""
+class Kernel(Tree):
+    """A tree that is configured as Debian's kernel and prepared for modules."""
 
     def __init__(self, args):
-        self.source, self.build = args.source, args.build
-        self.tree = os.path.join(args.work, "linux")
-        self.env = None
-
-    def make(self, *words, jobs=True):
-        return run(["make", *(["-j%d" % os.cpu_count()] if jobs else []), *words], self.tree)
+        super().__init__(args.source, os.path.join(args.work, "linux"))
+        self.build = args.build
 
     def prepare(self):
         """Prepare the tree, once for each package; what an earlier series left in it goes."""
         stamp = os.path.join(self.tree, ".unidax-prepared")
         key = "%s\n%s\n" % (self.source, os.path.realpath(self.build))
         if not os.path.exists(stamp) or series.read(stamp) != key:
-            shutil.rmtree(self.tree, ignore_errors=True)
-            os.makedirs(os.path.dirname(self.tree), exist_ok=True)
-            subprocess.run(["cp", "-al", self.source, self.tree], check=True)
+            self.unpack()
             for name in (".config", ".kernelvariables", "Module.symvers", "vmlinux"):
                 if os.path.exists(os.path.join(self.build, name)):
                     shutil.copyfile(os.path.join(self.build, name), os.path.join(self.tree, name))
             # Debian builds without plugins; whoever has their headers installed would get them.
             for words in (["scripts/config", "-d", "GCC_PLUGINS"], ["make", "olddefconfig"],
                           ["make", "-j%d" % os.cpu_count(), "modules_prepare"]):
-                status, output = run(words, self.tree)
-                if status:
-                    sys.exit("series: the kernel cannot be prepared: %s\n%s" % (words, output))
+                must(words, self.tree)
             shutil.copyfile(os.path.join(self.tree, ".config"), os.path.join(self.tree, ".config.pristine"))
             with open(stamp, "w", encoding="utf-8") as f:
                 f.write(key)
             return True
-        status, tracked = run(["git", "ls-files", "-z"], self.tree)
-        for path in tracked.split("\0") if not status else []:
-            full = os.path.join(self.tree, path)
-            if path and os.path.exists(full):
-                os.unlink(full)
-            if path and os.path.exists(os.path.join(self.source, path)):
-                os.link(os.path.join(self.source, path), full)
-        shutil.rmtree(os.path.join(self.tree, ".git"), ignore_errors=True)
-        for folder in (patches.DRIVER, patches.TESTS, patches.DOCS):
-            shutil.rmtree(os.path.join(self.tree, folder), ignore_errors=True)
+        self.forget()
         shutil.copyfile(os.path.join(self.tree, ".config.pristine"), os.path.join(self.tree, ".config"))
-        status, output = self.make("modules_prepare")
-        if status:
-            sys.exit("series: the kernel cannot be prepared again:\n" + output)
+        must(["make", "-j%d" % os.cpu_count(), "modules_prepare"], self.tree)
         return False
 
     def configure(self, **options):
@@ -150,40 +77,6 @@ class Kernel:
                 return [output]
         text = series.read(os.path.join(self.tree, ".config"))
         return [name for name, value in options.items() if ("CONFIG_%s=%s\n" % (name, value) in text) != (value != "n")]
-
-    def edit(self, path, pattern, to):
-        """Plant a fault in a file; returns a function that takes it back."""
-        full = os.path.join(self.tree, path)
-        old = series.read(full)
-        new, n = re.subn(pattern, to, old, count=1, flags=re.S | re.M)
-        if not n or new == old:
-            sys.exit("series: a control finds nothing to plant its fault in: %s" % path)
-        series.write(self.tree, path, new)
-        return lambda: series.write(self.tree, path, old)
-
-    def base(self):
-        self.env = series.identity(self.tree)
-        series.git("init", "-q", "-b", "series", self.tree)
-        for path in series.base_files(self.source):
-            # A copy of its own: the other name of the file is in the cache.
-            series.write(self.tree, path, series.read(os.path.join(self.tree, path)),
-                         os.access(os.path.join(self.source, path), os.X_OK))
-            series.git("add", "-f", path, cwd=self.tree)
-        series.git("commit", "-q", "-m", "base", cwd=self.tree, env=self.env)
-
-    def am(self, patch):
-        return run(["git", "am", "--whitespace=error-all", patch], self.tree, clean_env(**self.env))
-
-    def objects(self):
-        """The driver's object files, by the source in the tree that each is made of."""
-        found = {}
-        top = os.path.join(self.tree, patches.DRIVER)
-        for folder, _, names in os.walk(top):
-            for name in names:
-                stem, extension = os.path.splitext(name)
-                if extension in (".c", ".cc") and not name.endswith(".mod.c"):
-                    found[os.path.relpath(os.path.join(folder, name), self.tree)] = os.path.join(folder, stem + ".o")
-        return found
 
 
 # --- the checks --------------------------------------------------------------------
@@ -270,7 +163,7 @@ def modules(report, kernel):
     status, output = kernel.make("M=" + patches.DRIVER, "modules")
     files = [os.path.join(kernel.tree, patches.DRIVER, name + ".ko") for name in MODULES]
     good = not status and all(os.path.exists(file) for file in files) and not warnings(output)
-    sizes = ", ".join("%s %d KiB" % (os.path.basename(file), text_size(file)) for file in files) if good else ""
+    sizes = ", ".join("%s %d KiB" % (os.path.basename(file), size_kib(file)) for file in files) if good else ""
     if not report.check("modpost has nothing to say; text and data: %s" % sizes, good, output):
         return False
     # An object that the last step made again would not be one that the in-tree rule made.
@@ -284,12 +177,6 @@ def modules(report, kernel):
     report.check("and again without it", not status and not warnings(output), output)
     btf(report, kernel, files[0])
     return True
-
-
-def text_size(module):
-    """What of a module stays in memory, KiB."""
-    _, output = run(["size", module], "/")
-    return (int(output.splitlines()[1].split()[3]) + 1023) // 1024
 
 
 def btf(report, kernel, module):
@@ -454,23 +341,17 @@ def selftests(report, kernel, work):
 
 def machine(report, kernel, args):
     report.step("selftests in a virtual machine, with the modules of the tree")
-    command = [os.path.join(series.ROOT, "scripts", "kselftest.sh"), "--kernel=" + args.kernel]
     env = clean_env(UNIDAX_MODULES=os.path.join(kernel.tree, patches.DRIVER))
     _, output = run(["modinfo", "-F", "version", os.path.join(kernel.tree, patches.DRIVER, "unidax.ko")], "/")
     report.check("the module's version is the kernel's", output.strip() == series.release_of(kernel.source), output)
 
     def tests(*names):
-        status, output = run([*command, *names], series.ROOT, env)
-        if "the machine did not come up" not in output:
-            return status, output
-        # An emulated processor may run code that another one is just changing, long before there is a module.
-        print("       a machine did not come up: once more")
-        return run([*command, *names], series.ROOT, env)
+        return kselftest(["--kernel=" + args.kernel, *names], env)
 
     status, output = tests(*TESTS)
-    counts = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", output, re.M)
-    report.check("%d tests: %s" % (len(TESTS), "%s cases passed, %s failed, %s skipped" % counts[-1] if counts else "no verdict"),
-                 not status and counts and int(counts[-1][0]) > len(TESTS), output)
+    counts = said_by_tests(output)
+    report.check("%d tests: %s" % (len(TESTS), "%d cases passed, %d failed, %d skipped" % tuple(counts) if counts else "no verdict"),
+                 not status and counts and counts[0] > len(TESTS), output)
     undo = kernel.edit(patches.DRIVER + "/cdev/file.cc", r"(refused a private mapping.*?return -)EINVAL", r"\1EPERM")
     built, said = kernel.make("M=" + patches.DRIVER, "modules")
     status, output = tests(TESTS[0])
@@ -506,7 +387,7 @@ def main():
     report = Run()
     kernel = Kernel(args)
     tree = series.Tree()
-    files = sorted(os.path.join(args.patches, name) for name in os.listdir(args.patches) if re.fullmatch(r"(?!0000)\d{4}-.*\.patch", name))
+    files = patch_files(args.patches)
     report.step("the kernel's source, %s" % series.release_of(args.source))
     new = kernel.prepare()
     report.check("configured and prepared%s" % ("" if new else ", by an earlier run"), True)

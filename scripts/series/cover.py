@@ -2,7 +2,8 @@
 """
 The cover letter. Its figures and tables are taken from files of the project when it is made: the
 benchmark's, the comparison with the existing driver, the tables of scripts/kheaders, the sources
-themselves, the exceptions of the checkpatch gate, and, if there is one, the layout gate's last line.
+themselves, the exceptions of the checkpatch gate; and from the cache, if they are there, the last
+lines of the layout and unwind gates, and what the selftests last made fail.
 """
 
 import fnmatch
@@ -49,11 +50,24 @@ COSTS = """
   has to look at them. %(empty)d of the edits are structures that some
   configuration leaves empty: they have size 0 in C and 1 in C++, so that
   without the edit everything behind such a member would move.
-- sparse, kernel-doc and Coccinelle do not read C++. What takes a pointer
-  from user space is C for that reason (%(c_lines)d lines of C, %(cxx_lines)d of C++).
+- sparse and kernel-doc do not read C++, and Coccinelle only what a plugin
+  of the compiler makes of it. What takes a pointer from user space is C
+  for that reason (%(c_lines)d lines of C, %(cxx_lines)d of C++).
 - pahole knows no C++: BPF programs see the types of the C files only.
 - Few reviewers.
 - Code size, see below.
+"""
+
+
+UNWIND = """
+The C++ is lowered to C by a plugin of the compiler, and Coccinelle looks
+at every way through every function for a release that is missing, early,
+twice or in the wrong order:
+"""
+
+SWEEP = """
+The selftests make every step of an operation fail in turn, and compare
+what is then released, and in which order, with what was acquired:
 """
 
 
@@ -75,16 +89,16 @@ def list_table(text, title):
 
 
 def crashes(root):
-    """What goes wrong in mainline when a device goes away, and what happens instead."""
-    rows = list_table(read(root, "Documentation/compatibility.rst"), "A device that goes away")
-    rows = [row for row in rows if row[2] != "the same"]
-    # The first two rows of that table that differ in words only are no errors.
-    if not rows:
-        sys.exit("series: the documents name no difference for a device that goes away")
-    out = []
-    for event, mainline, here in rows:
-        out.append(textwrap.fill("- %s: %s. Here: %s." % (event, mainline, here), 72, subsequent_indent="  "))
-    return "\n".join(out)
+    """The crashes of mainline: what leads to each, what happens, and what happens here instead."""
+    text = read(root, "Documentation/compatibility.rst")
+    # What differs when a device goes away, but for errno values, are crashes; and so is an attribute that leads to an oops.
+    rows = [row for row in list_table(text, "A device that goes away") if row[2] != "the same"]
+    rows += [("write to " + row[0], *row[1:]) for row in list_table(text, "Attributes") if "oops" in row[1]]
+    if len(rows) != 5:
+        sys.exit("series: the documents name %d crashes of mainline, not five" % len(rows))
+    # Less the file's mode, which is the attribute's, not the crash's.
+    rows = [tuple(re.sub(r"^0\d{3}; ", "", cell) for cell in row) for row in rows]
+    return "\n".join(textwrap.fill("- %s: %s. Here: %s." % row, 72, subsequent_indent="  ") for row in rows)
 
 
 def benchmark(root):
@@ -133,15 +147,51 @@ def headers(root, tree, release):
     }
 
 
-def layout(log):
-    """What the layout gate said last, in its own words."""
-    found = None
-    if log and os.path.exists(log):
-        with open(log, encoding="utf-8") as f:
-            found = re.search(r"(?m)^GATE layout: (.*)$", f.read())
-    if not found:
-        return "The comparison of all layouts was not run when this letter was made."
-    return textwrap.fill("The comparison of all layouts, C against C++, last said: %s" % found[1], 72)
+def table(head, rows):
+    """Columns as wide as they need to be; the last is folded."""
+    rows = [head, *rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head) - 1)]
+    indent = sum(widths) + 2 * len(widths)
+    return "\n".join(textwrap.fill("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[-1]]), 72,
+                                   subsequent_indent=" " * indent, break_on_hyphens=False) for row in rows)
+
+
+def gate(cache, name):
+    """What a gate said last of each kernel, as a table."""
+    others = os.path.join(cache, "check")
+    places = [("6.1", cache)] + [(kernel, os.path.join(others, kernel))
+                                 for kernel in (sorted(os.listdir(others)) if os.path.isdir(others) else [])]
+    rows = []
+    for kernel, folder in places:
+        log = os.path.join(folder, "gates", "logs", name + ".log")
+        if os.path.exists(log):
+            with open(log, encoding="utf-8") as f:
+                found = re.search(r"(?m)^GATE %s: visited (.*) \| findings (\d+) \| controls (\d+)/(\d+)$" % name, f.read())
+            if found:
+                rows.append((kernel, found[2], "%s of %s" % (found[3], found[4]), found[1]))
+    if not rows:
+        return "It was not run when this letter was made."
+    return table(("kernel", "found", "planted, found", "compared" if name == "layout" else "read"), rows)
+
+
+def sweep(cache):
+    """How many steps of each operation the selftests last made fail, one at a time, on each kernel."""
+    rows = []
+    for name in sorted(os.listdir(cache)) if os.path.isdir(cache) else []:
+        if not name.startswith("sweep-"):
+            continue
+        counts = {}
+        for line in read(cache, name).splitlines():
+            call = re.match(r"(.*): call \d+ of \S+ failed", line)
+            allocations = re.match(r"(.*): (\d+) allocations made to fail", line)
+            if call:
+                counts[call[1], "calls"] = counts.get((call[1], "calls"), 0) + 1
+            elif allocations:
+                counts[allocations[1], "allocations"] = int(allocations[2])
+        rows += [(name[len("sweep-"):], "%d %s" % (count, kind), operation) for (operation, kind), count in counts.items()]
+    if not rows:
+        return "They were not run when this letter was made."
+    return table(("kernel", "made to fail", "in"), rows)
 
 
 def exceptions(root, tree):
@@ -164,22 +214,30 @@ def exceptions(root, tree):
                                    break_on_hyphens=False) for line in out)
 
 
+def bullets(text):
+    """Folded again, when figures have been put in."""
+    return "\n".join(textwrap.fill(re.sub(r"\s+", " ", item), 72, subsequent_indent="  ", break_on_hyphens=False)
+                     for item in re.findall(r"(?ms)^- .*?(?=^- |\Z)", text))
+
+
 def heading(text):
     return "%s\n%s\n" % (text, "-" * len(text))
 
 
-def blurb(root, tree, release, log):
+def blurb(root, tree, release, cache):
     names = [name for name, _, _ in tree.order()]
     table, over = benchmark(root)
     parts = [
         INTRODUCTION.strip(),
         heading("What C++ gives") + GIVES.rstrip() + "\n\n" + crashes(root),
-        heading("What it costs") + COSTS.rstrip() % headers(root, tree, release) + "\n\n" + layout(log),
+        heading("What it costs") + bullets(COSTS % headers(root, tree, release)),
+        heading("Layouts, C against C++") + gate(cache, "layout"),
+        heading("Error paths") + UNWIND.strip() + "\n\n" + gate(cache, "unwind") + "\n\n" + SWEEP.strip() + "\n\n" + sweep(cache),
         heading("Measured against the existing driver") + table + "\n\n" + over,
         heading("Limits") + textwrap.fill(
             "Made for Linux %s, and for x86-64 with GCC only. core/compat.hpp and the tables of scripts/kheaders serve two "
             "kernel series (6.1 and 6.12), because the same files are built out of the tree; a merge would drop one. "
-            "There is no read() and write(), no use as system RAM, and no memory of NVDIMM namespaces and CXL regions.%s"
+            "There is no use as system RAM, and no memory of NVDIMM namespaces and CXL regions.%s"
             % (release, "" if "coccinelle" in names else
                " There are no semantic patches for scripts/coccinelle/ in this series."), 72, break_on_hyphens=False),
         heading("checkpatch.pl --strict: what is not followed") + exceptions(root, tree),

@@ -8,7 +8,7 @@ and one commit for each patch; git format-patch does the rest. Author and sign-o
 identity of who runs it, the date is that of the project's last commit: the same sources and the same
 identity give the same patches.
 
-Usage: make.py --source KERNEL-SOURCE --out FOLDER [--layout LOG] [--edit FILE PATTERN TEXT]
+Usage: make.py --source KERNEL-SOURCE --out FOLDER [--cache FOLDER] [--edit FILE PATTERN TEXT]
 
 --edit plants a fault: PATTERN of a project's file becomes TEXT. check.py uses it.
 """
@@ -232,7 +232,7 @@ def base(source, folder):
     env = identity(folder)
     git("init", "-q", "-b", "series", folder)
     for path in base_files(source):
-        write(folder, path, read(os.path.join(source, path)))
+        write(folder, path, read(os.path.join(source, path)), os.access(os.path.join(source, path), os.X_OK))
         git("add", "-f", path, cwd=folder)
     git("commit", "-q", "-m", "Linux %s, as far as the series edits it" % release_of(source), cwd=folder, env=env)
     return env
@@ -254,7 +254,7 @@ def commit(tree, source, folder, env):
             text, n = re.subn(pattern, to, read(os.path.join(folder, path)), flags=re.M)
             if n != 1:
                 fail("%s: %d places match %r, expected one" % (path, n, pattern))
-            write(folder, path, text)
+            write(folder, path, text, os.access(os.path.join(folder, path), os.X_OK))
         if name == "maintainers":
             write(folder, "MAINTAINERS", maintainers(read(os.path.join(folder, "MAINTAINERS")), tree, "coccinelle" in names))
         git("add", "-A", "-f", ".", cwd=folder)
@@ -269,7 +269,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--source", required=True)
     parser.add_argument("--out", required=True)
-    parser.add_argument("--layout", default="")
+    parser.add_argument("--cache", default="")
     parser.add_argument("--edit", nargs=3)
     args = parser.parse_args()
 
@@ -289,7 +289,7 @@ def main():
     letter = os.path.join(args.out, "0000-cover-letter.patch")
     text = read(letter)
     for stub, words in (("*** SUBJECT HERE ***", cover.SUBJECT),
-                        ("*** BLURB HERE ***", cover.blurb(ROOT, tree, release_of(args.source), args.layout))):
+                        ("*** BLURB HERE ***", cover.blurb(ROOT, tree, release_of(args.source), args.cache))):
         if text.count(stub) != 1:
             fail("git's cover letter has changed its form")
         text = text.replace(stub, words)
