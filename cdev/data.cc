@@ -14,6 +14,7 @@
  * to the hardened usercopy checks, which take a copy that crosses a compound page for an attack.
  */
 #include "cdev/data.hpp"
+#include "core/bad_pages.hpp"
 #include "core/params.h"
 
 namespace unidax::cdev {
@@ -34,25 +35,25 @@ Result<Span> Span::take(Instance &instance, u64 at, u64 want)
 	const u64 inside = at - extent->pgoff.bytes();
 	const u64 address = extent->pfn.bytes() + inside;
 	const u64 first = align_down(address, unit);
-	const u64 end = address + smaller(smaller<u64>(want, most), extent->count.bytes() - inside);
+	const u64 asked = smaller(smaller<u64>(want, most), extent->count.bytes() - inside);
+	const Pfn page = Pfn::from_bytes(address);
+	const u64 covering = align_up(address + asked, PAGE_SIZE) - page.bytes();
+	const Pfn bad = bad_pages->first(page, Pages::from_bytes(covering));
+
+	if (asked && bad == page)
+		return Error(-EIO);
+
+	const u64 end = smaller(address + asked, bad.bytes());
 	Span span(Pfn::from_bytes(first), Pages::from_bytes(unit));
-	u64 held = first;
 
-	for (; held < end; held += unit) {
-		page &head = *pfn_to_page(Pfn::from_bytes(held).n);
-
-		/* The mark of a bad page is on the head. */
-		if (PageHWPoison(&head))
-			break;
-		get_page(&head);
+	for (u64 held = first; held < end; held += unit) {
+		get_page(pfn_to_page(Pfn::from_bytes(held).n));
 		span.heads_++;
 	}
-	if (held <= address && address < end)
-		return Error(-EIO);
 	/* SAFETY: memremap_pages() has put the extent into the kernel's direct map; the counts keep
 	 * the page map, the extent and its holder. */
 	span.bytes_ = static_cast<char *>(__va(address));
-	span.size_ = smaller(held, end) - address;
+	span.size_ = end - address;
 	return span;
 }
 
@@ -256,19 +257,31 @@ int fsync(file *file, loff_t first, loff_t last, int)
 {
 	Instance &instance = Instance::of(*file);
 	const auto write_back = [&instance](u64 at, u64 last) -> Result<> {
+		Result<> lost;
+
 		while (at <= last) {
 			{
-				const Span span = TRY(Span::take(instance, at, last - at + 1));
+				Result<Span> taken = Span::take(instance, at, last - at + 1);
 
-				if (!span.size())
-					break;
-				span.write_back(span.size());
-				at += span.size();
+				if (taken.ok()) {
+					const Span span = taken.take();
+
+					if (!span.size())
+						break;
+					span.write_back(span.size());
+					at += span.size();
+				} else if (taken.errno_value() == -EIO) {
+					/* What was stored there is gone; the rest is not. */
+					lost = taken.error();
+					at = align_down(at, PAGE_SIZE) + PAGE_SIZE;
+				} else {
+					return taken.error();
+				}
 			}
 			TRY(may_go_on());
 		}
 		pmem_wmb();
-		return {};
+		return lost;
 	};
 
 	if (!instance.live().try_access())

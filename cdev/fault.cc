@@ -12,6 +12,7 @@
 #include "cdev/fault_around.hpp"
 #include "cdev/instance.hpp"
 #include "cdev/observe.hpp"
+#include "core/bad_pages.hpp"
 #include "core/compat.hpp"
 #include "core/params.h"
 
@@ -59,6 +60,8 @@ template <u64 Size> struct MappingOps {
 		/* Where addresses and media are not aligned alike. */
 		if (!is_aligned(pfn.bytes(), Size))
 			return VM_FAULT_SIGBUS;
+		if (bad_pages->any(pfn, Pages::from_bytes(Size))) [[unlikely]]
+			return VM_FAULT_HWPOISON;
 		test_delay();
 		if constexpr (Size == PAGE_SIZE) {
 			if (map_around(vmf, pgoff, *extent))

@@ -15,13 +15,14 @@
  * away finds the neighbours as it finds the page.
  *
  * A neighbour's entry is a copy of one that the kernel made for the same extent and VMA: nothing
- * here decides about protection or memory types. Pages with poison are left out, and so
- * are entries that exist, whatever they are.
+ * here decides about protection or memory types. Bad pages are left out, for a touch of them shall
+ * meet the fault handler, and so are entries that exist, whatever they are.
  *
  * Wraps apply_to_page_range() in include/linux/mm.h, for the sake of the page table's lock, which its
  * callback is called with. The entries of one page table lie side by side.
  */
 #include "cdev/fault_around.hpp"
+#include "core/bad_pages.hpp"
 #include "core/params.h"
 
 namespace unidax::cdev {
@@ -96,7 +97,7 @@ public:
 		for (unsigned int i = begin_of(size); i < end; i++) {
 			const Pfn pfn = pfn_of(i);
 
-			if (pte_none(entry_at(i)) && !poisoned(pfn))
+			if (pte_none(entry_at(i)) && !bad_pages->any(pfn, Pages{1}))
 				set_pte_at(vma_.vm_mm, address_of(i), &entries_[i],
 					   pfn_pte(pfn.n, protection));
 		}
@@ -154,12 +155,6 @@ private:
 		if (pte_write(pfn_pte(pfn_.n, vma_.vm_page_prot)))
 			return pte_pgprot(clean);
 		return pte_pgprot(pte_wrprotect(clean));
-	}
-
-	/* A touch shall meet the fault handler. The mark is on the head. */
-	[[nodiscard]] static bool poisoned(Pfn pfn)
-	{
-		return PageHWPoison(compound_head(pfn_to_page(pfn.n)));
 	}
 
 	const vm_area_struct &vma_;

@@ -13,7 +13,6 @@
 namespace unidax::cdev {
 namespace {
 
-lock_class_key fault_lock_key;
 lock_class_key change_lock_key;
 
 } // namespace
@@ -21,7 +20,7 @@ lock_class_key change_lock_key;
 Instance::Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec,
 		   PerCpuFaultCounts faults)
 	: spec_(spec), minor_(move(minor)), inode_(move(inode)),
-	  live_("unidax_fault_lock", fault_lock_key), faults_(move(faults)),
+	  live_(*inode_->i_mapping), faults_(move(faults)),
 	  change_lock_("unidax_change_lock", change_lock_key), device_{}, cdev_{}
 {}
 
@@ -69,8 +68,9 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 		region::Extension extension = TRY(region::extend(
 			*lease.get(), size, Alignment(spec.align), instance->removal_));
 
-		extension.commit(instance->live_.unpublished());
+		TRY(extension.commit(instance->live_.unpublished()));
 	}
+	instance->note_align(spec.align);
 	instance->live_.publish(
 		{.region = move(region), .lease = move(lease), .align = spec.align});
 

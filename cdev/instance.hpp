@@ -117,6 +117,11 @@ private:
 	 * Context: no fault can insert there meanwhile; process context, may sleep.
 	 */
 	void unmap(Pgoff first, Pages count);
+	/**
+	 * note_align() - tell core/memory_failure.cc how large a page is.
+	 * Context: nothing is mapped, no fault is at work.
+	 */
+	void note_align(u64 align) { inode_->i_blkbits = ilog2(align); }
 	/** withdraw() - revoke, unmap and give everything back. */
 	void withdraw();
 

@@ -20,8 +20,9 @@ inline vm_fault_t observe(const vm_fault &vmf, u64 size, vm_fault_t result)
 
 	if (result & VM_FAULT_FALLBACK)
 		instance.faults().add(FaultKind::fallback);
-	else if (result & VM_FAULT_ERROR)
-		instance.faults().add(FaultKind::error);
+	else if (result & VM_FAULT_ERROR) [[unlikely]]
+		instance.faults().add(result & VM_FAULT_HWPOISON ? FaultKind::poison
+								 : FaultKind::error);
 	else if (size == PAGE_SIZE)
 		instance.faults().add(FaultKind::page);
 	else

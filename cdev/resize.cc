@@ -105,8 +105,7 @@ Result<> Instance::grow(region::Extension extension)
 
 	const auto live = live_.exclusive();
 
-	extension.commit(live);
-	return {};
+	return extension.commit(live);
 }
 
 Result<> Instance::drain(const region::Cut &cut, unsigned long deadline)
@@ -179,6 +178,7 @@ Result<> Instance::set_align(u64 align)
 	if (mapping_mapped(inode_->i_mapping))
 		return Error(-EBUSY);
 	live->align = align;
+	note_align(align);
 	return {};
 }
 

@@ -13,7 +13,7 @@
 namespace unidax::cdev {
 
 /* What a fault came to. */
-enum class FaultKind { page, pmd, pud, fallback, error, count };
+enum class FaultKind { page, pmd, pud, fallback, error, poison, count };
 
 /* One for each kind, of one processor. */
 struct FaultCounts {

@@ -163,12 +163,15 @@ constinit device_attribute fault_fallbacks =
 	readable<faults_show<FaultKind::fallback>>("fault_fallbacks", 0444);
 constinit device_attribute fault_errors =
 	readable<faults_show<FaultKind::error>>("fault_errors", 0444);
+constinit device_attribute fault_poison =
+	readable<faults_show<FaultKind::poison>>("fault_poison", 0444);
 constinit device_attribute resizes = readable<resizes_show>("resizes", 0444);
 constinit device_attribute drain_ms = readable<drain_ms_show>("drain_ms", 0444);
 
 constinit attribute *statistics_attributes[] = {
 	&faults_4k.attr,    &faults_2m.attr, &faults_1g.attr, &fault_fallbacks.attr,
-	&fault_errors.attr, &resizes.attr,   &drain_ms.attr,  nullptr,
+	&fault_errors.attr, &fault_poison.attr, &resizes.attr, &drain_ms.attr,
+	nullptr,
 };
 
 constinit const attribute_group statistics = {

@@ -3,10 +3,14 @@
  * Requested ranges and page maps; see core/backing.hpp.
  */
 #include "core/backing.hpp"
+#include "core/bad_pages.hpp"
 #include "core/compat.hpp"
+#include "core/memory_failure.hpp"
 
 namespace unidax {
 namespace {
+
+lock_class_key watcher_lock_key;
 
 /*
  * Bytes. A page map takes three grace periods to be taken down, one after the other, and every one
@@ -48,14 +52,50 @@ RequestedRange::~RequestedRange()
 	kfree(name_);
 }
 
-Backing::Backing(RequestedRange range, Alignment align)
-	: range_(move(range)), compound_(Pages::from_bytes(align.n))
+Backing::Backing(RequestedRange range, Alignment align, int id)
+	: range_(move(range)), compound_(Pages::from_bytes(align.n)), id_(id),
+	  watcher_lock_("unidax_watcher", watcher_lock_key)
 {}
+
+constinit const dev_pagemap_ops Backing::map_ops = {
+	/* Never -EOPNOTSUPP, or the kernel's own handler would go on with it. */
+	.memory_failure = [](dev_pagemap *map, unsigned long pfn, unsigned long count, int) -> int {
+		/* SAFETY: only the maps of chunks have these operations, and the caller keeps
+		 * this one. */
+		fail(*container_of(map, Chunk, map), {pfn}, {count});
+		return 0;
+	},
+};
+
+void Backing::fail(const Chunk &chunk, Pfn first, Pages count)
+{
+	Backing *const backing = READ_ONCE(chunk.backing);
+
+	for (Pages at; at < count; at += Pages{1}) {
+		bad_pages->add(first + at);
+		if (backing)
+			memory_failure::isolate(first + at, backing->id_);
+	}
+	if (!backing)
+		return;
+
+	MutexGuard guard(backing->watcher_lock_);
+
+	if (backing->watcher_)
+		sysfs_notify(backing->watcher_, nullptr, "badblocks");
+}
+
+void Backing::set_watcher(kobject *directory)
+{
+	MutexGuard guard(watcher_lock_);
+
+	watcher_ = directory;
+}
 
 Result<Box<Backing>> Backing::make(Address start, u64 size, Alignment align, int node, int id)
 {
 	RequestedRange range = TRY(RequestedRange::request(start, size, "dax_region%d", id));
-	Box<Backing> backing = TRY(Box<Backing>::make(move(range), align));
+	Box<Backing> backing = TRY(Box<Backing>::make(move(range), align, id));
 
 	TRY(backing->map_chunks(node));
 	return backing;
@@ -74,12 +114,14 @@ Result<> Backing::map_chunks(int node)
 		dev_pagemap &map = chunk.map;
 
 		map.type = MEMORY_DEVICE_GENERIC;
+		map.ops = &map_ops;
 		map.owner = THIS_MODULE;
 		map.vmemmap_shift = compound_ == Pages{1} ? 0 : ilog2(compound_.n);
 		map.nr_range = 1;
 		map.range.start = larger<u64>(at, res.start);
 		map.range.end = smaller<u64>(at + chunk_size, end) - 1;
 		TRY(check_pointer(memremap_pages(&map, node)));
+		WRITE_ONCE(chunk.backing, this);
 		mapped_++;
 		cond_resched();
 	}
@@ -100,13 +142,16 @@ Result<> Backing::zero(const Extent &extent, bool for_good, const Cancellation &
 	/* SAFETY: memremap_pages() has put the extent into the kernel's direct map. */
 	char *const bytes = static_cast<char *>(__va(extent.pfn.bytes()));
 
-	for (u64 done = 0; done < size; done += step) {
+	for (u64 done = 0; done < size;) {
 		const u64 count = smaller(step, size - done);
+		const Pfn pfn = extent.pfn + Pages::from_bytes(done);
+		const u64 good = (bad_pages->first(pfn, Pages::from_bytes(count)) - pfn).bytes();
 
 		TRY(cancellation.check());
-		memset(bytes + done, 0, count);
+		memset(bytes + done, 0, good);
 		if (for_good)
-			arch_wb_cache_pmem(bytes + done, count);
+			arch_wb_cache_pmem(bytes + done, good);
+		done += good < count ? good + PAGE_SIZE : count;
 		cond_resched();
 	}
 	if (for_good)

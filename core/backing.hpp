@@ -67,13 +67,13 @@ public:
 	 */
 	[[nodiscard]] static Result<Box<Backing>> make(Address start, u64 size, Alignment align,
 						       int node, int id);
-	Backing(RequestedRange range, Alignment align);
+	Backing(RequestedRange range, Alignment align, int id);
 	~Backing();
 
 	[[nodiscard]] resource &range() const { return range_.get(); }
 
 	/**
-	 * zero() - clear the bytes of @extent, which nobody maps.
+	 * zero() - clear the bytes of @extent, which nobody maps, but for bad pages.
 	 * @for_good: out of the processors' caches, too, or the bytes of an earlier holder could
 	 *            be back after a loss of power
 	 * @cancellation: stops it
@@ -99,11 +99,25 @@ public:
 	 */
 	[[nodiscard]] Pgoff first_busy(const Extent &extent) const;
 
+	/**
+	 * set_watcher() - from now on poll() on the attribute badblocks of @directory tells of every
+	 * bad page; of none if null. The directory before is not used any more.
+	 * Context: process context, may sleep.
+	 */
+	void set_watcher(kobject *directory);
+
 private:
 	/* One page map. Its address is known to the kernel while it is mapped. */
 	struct Chunk {
 		dev_pagemap map;
+		/* Null until its struct pages are there. */
+		Backing *backing;
 	};
+
+	static const dev_pagemap_ops map_ops;
+
+	/* fail() - @count pages of @chunk from @first on are bad. Context: as map_ops. */
+	static void fail(const Chunk &chunk, Pfn first, Pages count);
 
 	[[nodiscard]] Result<> map_chunks(int node);
 	/* Until @visit(head, offset) returns true: that offset, or the extent's end. */
@@ -112,6 +126,10 @@ private:
 	const RequestedRange range_;
 	/* Pages that share one head. */
 	const Pages compound_;
+	/* The region's. */
+	const int id_;
+	Mutex watcher_lock_;
+	kobject *watcher_ GUARDED_BY(watcher_lock_) = nullptr;
 	Array<Chunk> chunks_;
 	size_t mapped_ = 0;
 };

@@ -79,6 +79,9 @@ public:
 		}
 	}
 
+	/** kobject() - valid as long as this is. */
+	[[nodiscard]] struct kobject *kobject() const { return &node_->kobject; }
+
 	/** owner_of() - for an attribute function. */
 	[[nodiscard]] static Owner &owner_of(struct kobject *kobject)
 	{

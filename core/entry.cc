@@ -9,10 +9,11 @@ namespace unidax {
 namespace {
 
 /*
- * fs first: regions and instances hold inodes. quarantine holds regions; cdev's instances hold
- * extents of regions.
+ * memory_failure has the list that regions ask; fs next, for regions and instances hold inodes.
+ * quarantine holds regions; cdev's instances hold extents of regions.
  */
-constexpr const Unit *units[] = {&fs::unit, &region::unit, &quarantine::unit, &cdev::unit};
+constexpr const Unit *units[] = {&memory_failure::unit, &fs::unit, &region::unit, &quarantine::unit,
+				 &cdev::unit};
 
 void stop_from(size_t started)
 {

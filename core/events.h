@@ -45,6 +45,7 @@ DECLARE_TRACEPOINT(unidax_fault);
 DECLARE_TRACEPOINT(unidax_resize);
 DECLARE_TRACEPOINT(unidax_resize_phase);
 DECLARE_TRACEPOINT(unidax_drain_wait);
+DECLARE_TRACEPOINT(unidax_poison);
 
 /*
  * The calls behind the branches. Context of all: any that may trace. What they tell is in
@@ -123,6 +124,15 @@ void unidax_trace_resize_phase(const char *name, enum unidax_phase phase, u64 ns
  * @pause_ms: when it will look again
  */
 void unidax_trace_drain_wait(const char *name, u64 busy, unsigned int pause_ms);
+
+/**
+ * unidax_trace_poison() - a page is bad.
+ * @id: number of its region
+ * @address: physical
+ * @owner: number of the instance that has it, 0 if none
+ * @offset: into that, bytes
+ */
+void unidax_trace_poison(int id, u64 address, dev_t owner, u64 offset);
 
 #ifdef __cplusplus
 }

@@ -60,6 +60,13 @@ inline void drain_wait(const char *name, u64 busy, unsigned int pause_ms)
 		unidax_trace_drain_wait(name, busy, pause_ms);
 }
 
+/** poison() - a page is bad, and @owner, an instance's number or 0, has it at @offset. */
+inline void poison(int id, u64 address, dev_t owner, u64 offset)
+{
+	if (tracepoint_enabled(unidax_poison))
+		unidax_trace_poison(id, address, owner, offset);
+}
+
 /* Measures a phase of a resize, from its making to its end. */
 class Phase {
 public:

@@ -127,12 +127,15 @@ private:
  */
 class Extension : NoCopy {
 public:
-	Extension(Leased &leased, ExtentMap next, ExtentMap added)
-		: leased_(&leased), next_(move(next)), added_(move(added))
+	/* Whether memory that is known to be bad goes along. */
+	enum Bad { refused, accepted };
+
+	Extension(Leased &leased, ExtentMap next, ExtentMap added, Bad bad)
+		: leased_(&leased), next_(move(next)), added_(move(added)), bad_(bad)
 	{}
 	Extension(Extension &&other)
 		: leased_(exchange(other.leased_, nullptr)), next_(move(other.next_)),
-		  added_(move(other.added_))
+		  added_(move(other.added_)), bad_(other.bad_)
 	{}
 	~Extension();
 
@@ -141,14 +144,18 @@ public:
 	/** added() - what was claimed. */
 	[[nodiscard]] const ExtentMap &added() const { return added_; }
 
-	/** commit() - the lease has the extents from now on. */
-	void commit(const Unobserved &);
+	/**
+	 * commit() - the lease has the extents from now on.
+	 * Errors: -EIO (a page of them has become bad meanwhile): it has not.
+	 */
+	[[nodiscard]] Result<> commit(const Unobserved &);
 
 private:
 	/* Null when moved from. */
 	Leased *leased_;
 	ExtentMap next_;
 	ExtentMap added_;
+	Bad bad_;
 };
 
 /*
@@ -205,11 +212,20 @@ private:
 [[nodiscard]] const Spec &spec(const Region &region);
 
 /**
- * available() - bytes that no instance holds; none before the first, which gets them all, has them.
+ * available() - good bytes that no instance holds; none before the first, which gets them all, has
+ * them.
  * @region: the region
  * Context: process context, may sleep.
  */
 [[nodiscard]] u64 available(Region &region);
+
+/**
+ * initial_size() - bytes that the first instance of a region gets: all that is good of volatile
+ * memory, and all of what is persistent, where offsets lead to content.
+ * @region: of which nothing is handed out
+ * Context: process context, may sleep.
+ */
+[[nodiscard]] u64 initial_size(Region &region);
 
 /**
  * lease() - a lease on a region, empty.
@@ -230,9 +246,9 @@ private:
  * @cancellation: stops the zeroing
  *
  * Extents are zeroed, in a persistent region only if it is told to: what they hold is not the new
- * holder's.
+ * holder's. A unit of the region's alignment with a bad page is left out.
  * Context: process context, sleeps; the caller serialises changes of the lease.
- * Errors: -ENOSPC, -ENOMEM, -EINTR, -ENXIO (cancelled).
+ * Errors: -ENOSPC, -ENOMEM, -EINTR, -ENXIO (cancelled), -EIO (memory became bad meanwhile).
  */
 [[nodiscard]] Result<Extension> extend(Leased &leased, u64 size, Alignment align,
 				       const Cancellation &cancellation);
@@ -243,7 +259,8 @@ private:
  * @start: first address
  * @size: bytes; both multiples of the region's alignment
  * @cancellation: stops the zeroing
- * Errors: as extend(); -ENOMEM when (part of) the range is not free, as mainline has it.
+ * Errors: as extend(); -ENOMEM when (part of) the range is not free, as mainline has it; -EIO when
+ * all of it is, but part of it is bad.
  */
 [[nodiscard]] Result<Extension> extend_by(Leased &leased, Address start, u64 size,
 					  const Cancellation &cancellation);

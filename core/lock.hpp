@@ -12,6 +12,13 @@
  *           core: Revocable           the fault lock: faults share it, shrink and revoke exclude
  *             i_mmap_rwsem, page-table lock (the kernel's)
  *   core: Quarantine::lock_           takes Region::lock_ inside, nothing else
+ *   mf_mutex (the kernel's)           a memory failure takes the fault lock inside, exclusively, and
+ *                                     core: Backing::watcher_lock_
+ *
+ * mf_mutex holds up the handling of every other bad page in the machine. Of the two locks that are
+ * taken under it, the fault lock is never held while memory is searched, cleared or drained: by
+ * faults for the making of an entry, exclusively for an unmapping and the exchange of a table.
+ * Region::lock_ and change_lock_, which are held for longer, are not taken.
  *
  * Faults arrive with mmap_lock held and take the fault lock shared; nobody who holds it exclusively
  * touches user memory or mmap_lock. device_del() and kobject_del() wait for running attribute
@@ -95,6 +102,13 @@ public:
 private:
 	Mutex &mutex_;
 	const int rc_;
+};
+
+/* What RCU protects may be looked at while this exists (include/linux/rcupdate.h); no sleep. */
+class RcuReader : NoCopy {
+public:
+	RcuReader() { rcu_read_lock(); }
+	~RcuReader() { rcu_read_unlock(); }
 };
 
 /*

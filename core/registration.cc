@@ -49,7 +49,7 @@ public:
 	[[nodiscard]] Result<> open(const region::Spec &spec)
 	{
 		region_ = TRY(region::make(spec, parent_, *this));
-		return add(*region_, spec.size, false);
+		return add(*region_, region::initial_size(*region_), false);
 	}
 
 	/** create() - see registration::create(). */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Revocable<T>: the one way from an open file to the state of an instance, and the instance's fault
- * lock. Readers get a guard on the T, or nothing once it is revoked; the guard is the shared side
- * of an rw_semaphore. exclusive() is the other side, for a change that no reader may see half done.
+ * Revocable<T>: the one way from an open file to the state of an instance, under the
+ * instance's fault lock. Readers get a guard on the T, or nothing once it is revoked; the guard is
+ * the shared side of an rw_semaphore. exclusive() is the other side, for a change that no reader may see half done.
  * revoke() closes the door, waits for the readers and hands the T back to the caller, once, to be
  * torn down.
  *
@@ -12,6 +12,10 @@
  * for the first guard. A guard is therefore a local variable of a function that calls nothing but
  * the kernel meanwhile; a fault inside of a user copy is the way to get two without seeing it.
  * lockdep reports both kinds of nesting, for all instances share one class and no subclass is used.
+ *
+ * The fault lock is invalidate_lock of the instance's address_space, which is what the kernel has
+ * for it (include/linux/fs.h): there it is found by who knows a page only and not whose it is
+ * (core/memory_failure.cc). Nothing else takes it, for the kernel's page cache has no page of ours.
  *
  * Wraps include/linux/rwsem.h. A writer is let in after the readers that were there before it:
  * readers that come while it waits queue behind it, and one that has waited for 4 ms is handed the
@@ -36,6 +40,20 @@ namespace unidax {
 class Unobserved : NoCopy {
 protected:
 	Unobserved() = default;
+};
+
+/* Keeps the faults out of all pages of an address_space while it exists. */
+class FaultsExcluded : NoCopy {
+public:
+	/* Context: as Revocable::exclusive(). */
+	explicit FaultsExcluded(address_space &mapping) : lock_(mapping.invalidate_lock)
+	{
+		down_write(&lock_);
+	}
+	~FaultsExcluded() { up_write(&lock_); }
+
+private:
+	rw_semaphore &lock_;
 };
 
 /*
@@ -91,13 +109,10 @@ public:
 
 	/**
 	 * Revocable() - of nothing yet.
-	 * @name: for lockdep.
-	 * @key: lock class, static.
+	 * @mapping: whose invalidate_lock is the fault lock; lives longer than this
 	 */
-	Revocable(const char *name, lock_class_key &key) : alive_(false)
-	{
-		__init_rwsem(&lock_, name, &key);
-	}
+	explicit Revocable(address_space &mapping) : lock_(mapping.invalidate_lock), alive_(false)
+	{}
 	/* Nobody is left who could hold a guard. */
 	~Revocable()
 	{
@@ -171,7 +186,7 @@ public:
 	}
 
 private:
-	rw_semaphore lock_;
+	rw_semaphore &lock_;
 	bool alive_;
 	union {
 		T value_;

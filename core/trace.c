@@ -47,3 +47,8 @@ void unidax_trace_drain_wait(const char *name, u64 busy, unsigned int pause_ms)
 {
 	trace_unidax_drain_wait(name, busy, pause_ms);
 }
+
+void unidax_trace_poison(int id, u64 address, dev_t owner, u64 offset)
+{
+	trace_unidax_poison(id, address, owner, offset);
+}

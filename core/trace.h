@@ -10,6 +10,7 @@
 #if !defined(UNIDAX_CORE_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define UNIDAX_CORE_TRACE_H
 
+#include <linux/kdev_t.h>
 #include <linux/mm.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
@@ -246,6 +247,31 @@ TRACE_EVENT(unidax_drain_wait,
 
 	TP_printk("%s busy=%#llx pause_ms=%u", __entry->name, __entry->busy,
 		  __entry->pause_ms)
+);
+
+TRACE_EVENT(unidax_poison,
+
+	TP_PROTO(int id, u64 address, dev_t owner, u64 offset),
+
+	TP_ARGS(id, address, owner, offset),
+
+	TP_STRUCT__entry(
+		__field(int, id)
+		__field(u64, address)
+		__field(dev_t, owner)
+		__field(u64, offset)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->address = address;
+		__entry->owner = owner;
+		__entry->offset = offset;
+	),
+
+	TP_printk("dax_region%d address=%#llx owner=%u:%u offset=%#llx", __entry->id,
+		  __entry->address, MAJOR(__entry->owner), MINOR(__entry->owner),
+		  __entry->offset)
 );
 
 #endif

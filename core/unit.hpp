@@ -20,6 +20,9 @@ struct Unit {
 };
 
 /* The units, each defined in its own folder. */
+namespace memory_failure {
+extern const Unit unit;
+}
 namespace quarantine {
 extern const Unit unit;
 }

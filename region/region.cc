@@ -90,6 +90,7 @@ Result<RegisteredRegion> Region::make(const Spec &spec, device &parent, Registra
 
 	region->directory_ = TRY(Directory<Region>::make(*region, 0, parent.kobj, directory_type,
 							 outstanding.get(), "dax_region"));
+	region->backing_->set_watcher(region->directory_.kobject());
 	event::region(spec.id, spec.start, spec.size, UNIDAX_ADDED);
 	return RegisteredRegion(move(region));
 }
@@ -98,6 +99,7 @@ void Region::remove(Ref<Region> region)
 {
 	const Spec &spec = region->spec_;
 
+	region->backing_->set_watcher(nullptr);
 	region->directory_ = {};
 	if (!region->busy()) {
 		event::region(spec.id, spec.start, spec.size, UNIDAX_REMOVED);
@@ -133,6 +135,11 @@ const Spec &spec(const Region &region)
 u64 available(Region &region)
 {
 	return region.available();
+}
+
+u64 initial_size(Region &region)
+{
+	return region.initial_size();
 }
 
 Result<Lease> lease(Region &region, Ref<inode> inode, const char *name)

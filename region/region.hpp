@@ -88,6 +88,8 @@ public:
 
 	/** available() - see region::available(). */
 	[[nodiscard]] u64 available();
+	/** initial_size() - see region::initial_size(). */
+	[[nodiscard]] u64 initial_size();
 
 	/** clears() - whether what an instance gets is cleared first. */
 	[[nodiscard]] bool clears() const { return READ_ONCE(clears_); }
@@ -122,13 +124,17 @@ public:
 	void put();
 
 private:
+	using Bad = Extension::Bad;
+
 	/**
 	 * for_each_gap() - visit free stretches, cut to multiples of @align bytes, until @visit
-	 * returns false.
+	 * returns false. A unit with a bad page is as good as taken, unless @bad is accepted.
 	 */
-	template <class Visit> void for_each_gap(u64 align, Visit visit) REQUIRES(lock_);
+	template <class Visit> void for_each_gap(u64 align, Bad bad, Visit visit) REQUIRES(lock_);
 	/** gap_at() - how many free pages there are from @pfn on. */
-	[[nodiscard]] Pages gap_at(Pfn pfn) REQUIRES(lock_);
+	[[nodiscard]] Pages gap_at(Pfn pfn, Bad bad) REQUIRES(lock_);
+	/** count_free() - how many good ones there are in all. */
+	[[nodiscard]] Pages count_free() REQUIRES(lock_);
 	/** claim() - enter @extent into the tree, as part of the resource before it when @joins. */
 	[[nodiscard]] Result<> claim(const Extent &extent, bool joins, const char *name)
 		REQUIRES(lock_);

@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What of a region is handed out: a resource tree under the region's busy range, one child per
- * extent, named after the instance that holds it. Space between the children is free.
+ * extent, named after the instance that holds it. Space between the children is free, but for the
+ * units of the region's alignment that have a bad page: whoever has such a unit keeps it until it
+ * gives it back, and nobody gets it then.
+ *
+ * A page may become bad at any moment, under no lock of these functions. So none relies on having
+ * seen all of them: the last look is taken when an extension is committed, and what becomes bad
+ * after that is taken out of the mappings.
  */
 #include "region/region.hpp"
+#include "core/bad_pages.hpp"
 
 namespace unidax::region {
 
@@ -32,30 +39,45 @@ bool Allocation::busy()
 
 /* The resource tree. */
 
-template <class Visit> void Region::for_each_gap(u64 align, Visit visit)
+template <class Visit> void Region::for_each_gap(u64 align, Bad bad, Visit visit)
 {
 	const resource &range = backing_->range();
 	const resource *next = range.child;
 	u64 free_from = range.start;
 
 	while (true) {
+		const u64 taken = next ? next->start : range.end + 1;
+		u64 stop = taken;
+
+		if (bad == Bad::refused) {
+			const Pfn found = bad_pages->first(Pfn::from_bytes(free_from),
+							   Pages::from_bytes(taken - free_from));
+
+			if (found.bytes() < taken)
+				stop = align_down(found.bytes(), spec_.align);
+		}
+
 		const u64 start = align_up(free_from, align);
-		const u64 end = align_down(next ? next->start : range.end + 1, align);
+		const u64 end = align_down(stop, align);
 
 		if (start < end && !visit(Pfn::from_bytes(start), Pages::from_bytes(end - start)))
 			return;
-		if (!next)
-			return;
-		free_from = next->end + 1;
-		next = next->sibling;
+		if (stop < taken) {
+			free_from = stop + spec_.align;
+		} else {
+			if (!next)
+				return;
+			free_from = next->end + 1;
+			next = next->sibling;
+		}
 	}
 }
 
-Pages Region::gap_at(Pfn pfn)
+Pages Region::gap_at(Pfn pfn, Bad bad)
 {
 	Pages room;
 
-	for_each_gap(PAGE_SIZE, [&room, pfn](Pfn gap, Pages count) {
+	for_each_gap(PAGE_SIZE, bad, [&room, pfn](Pfn gap, Pages count) {
 		if (pfn < gap)
 			return false;
 		if (pfn < gap + count) {
@@ -110,18 +132,29 @@ void Region::unclaim(const ExtentMap &extents)
 	});
 }
 
-u64 Region::available()
+Pages Region::count_free()
 {
-	MutexGuard guard(lock_);
 	Pages free;
 
-	if (!handed_out_)
-		return 0;
-	for_each_gap(PAGE_SIZE, [&free](Pfn, Pages count) {
+	for_each_gap(PAGE_SIZE, Bad::refused, [&free](Pfn, Pages count) {
 		free += count;
 		return true;
 	});
-	return free.bytes();
+	return free;
+}
+
+u64 Region::available()
+{
+	MutexGuard guard(lock_);
+
+	return handed_out_ ? count_free().bytes() : 0;
+}
+
+u64 Region::initial_size()
+{
+	MutexGuard guard(lock_);
+
+	return spec_.persistent ? spec_.size : count_free().bytes();
 }
 
 /* Growing. */
@@ -131,18 +164,20 @@ Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 alig
 	MutexGuard guard(lock_);
 	const ExtentMap &extents = allocation.extents;
 	const Extent *const last = extents.last();
+	/* Content is where it was. */
+	const Bad bad = spec_.persistent && !handed_out_ ? Bad::accepted : Bad::refused;
 	Pages joined;
 
 	if (last && is_aligned(last->pfn_end().bytes(), align))
 		joined = smaller(want, Pages::from_bytes(
-					       align_down(gap_at(last->pfn_end()).bytes(), align)));
+					       align_down(gap_at(last->pfn_end(), bad).bytes(), align)));
 
 	/* What was joined is a gap of its own, and all of it when it was not enough. */
 	const auto is_joined = [&](Pfn gap) { return joined.n && gap == last->pfn_end(); };
 	Pages found = joined;
 	size_t pieces = joined.n ? 1 : 0;
 
-	for_each_gap(align, [&](Pfn gap, Pages count) {
+	for_each_gap(align, bad, [&](Pfn gap, Pages count) {
 		if (want <= found)
 			return false;
 		if (!is_joined(gap)) {
@@ -176,18 +211,23 @@ Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 alig
 
 	if (joined.n)
 		claimed = take(last->pfn_end(), joined, true);
-	for_each_gap(align, [&](Pfn gap, Pages count) {
+	for_each_gap(align, bad, [&](Pfn gap, Pages count) {
 		if (!missing.n || !claimed.ok())
+			return false;
+		/* There were fewer gaps: one has a bad page since then. */
+		if (added.count() == pieces)
 			return false;
 		claimed = take(gap, count, false);
 		return true;
 	});
+	if (claimed.ok() && missing.n)
+		claimed = Error(-EIO);
 	if (!claimed.ok()) {
 		unclaim(added);
 		return claimed.error();
 	}
 	handed_out_ = true;
-	return Extension(allocation, move(next), move(added));
+	return Extension(allocation, move(next), move(added), bad);
 }
 
 Result<Extension> Region::find_room_at(Allocation &allocation, Pfn pfn, Pages count)
@@ -195,8 +235,10 @@ Result<Extension> Region::find_room_at(Allocation &allocation, Pfn pfn, Pages co
 	MutexGuard guard(lock_);
 	const ExtentMap &extents = allocation.extents;
 
-	if (gap_at(pfn) < count)
+	if (gap_at(pfn, Bad::accepted) < count)
 		return Error(-ENOMEM);
+	if (bad_pages->any(pfn, count))
+		return Error(-EIO);
 
 	ExtentMap added = TRY(ExtentMap::with_room(1));
 	ExtentMap next = TRY(ExtentMap::with_room(extents.count() + 1));
@@ -207,7 +249,7 @@ Result<Extension> Region::find_room_at(Allocation &allocation, Pfn pfn, Pages co
 		next.append(held);
 	next.append(extent);
 	added.append(extent);
-	return Extension(allocation, move(next), move(added));
+	return Extension(allocation, move(next), move(added), Bad::refused);
 }
 
 Result<> Region::clean(const Extension &extension, const Allocation &allocation,
@@ -246,13 +288,19 @@ Extension::~Extension()
 		Allocation::of(*leased_).region().return_extents(added_);
 }
 
-void Extension::commit(const Unobserved &)
+Result<> Extension::commit(const Unobserved &)
 {
+	for (const Extent &extent : added_) {
+		if (bad_ == refused && bad_pages->any(extent.pfn, extent.count))
+			return Error(-EIO);
+	}
+
 	ExtentMap before = move(leased_->extents);
 
 	leased_->extents = move(next_);
 	next_ = move(before);
 	added_ = {};
+	return {};
 }
 
 /* Giving back. */

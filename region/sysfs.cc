@@ -5,6 +5,7 @@
  * kernel's Documentation/ABI/testing/sysfs-bus-dax.
  */
 #include "region/region.hpp"
+#include "core/bad_pages.hpp"
 
 namespace unidax::region {
 namespace {
@@ -100,6 +101,31 @@ Result<> clear_store(Region &region, const char *text)
 	return region.set_clears(clears);
 }
 
+/* As block/badblocks.c prints it: FIRST COUNT, in sectors of the region, a line for each run. */
+ssize_t badblocks_show(Region &region, char *buffer)
+{
+	constexpr int longest_line = 44;
+	const Pfn start = Pfn::from_bytes(region.spec().start);
+	const Pfn end = start + Pages::from_bytes(region.spec().size);
+	int length = 0;
+
+	for (Pfn bad = start; length < static_cast<int>(PAGE_SIZE) - longest_line;) {
+		bad = bad_pages->first(bad, end - bad);
+		if (bad == end)
+			break;
+
+		Pfn good = bad + Pages{1};
+
+		while (good < end && bad_pages->any(good, Pages{1}))
+			good = good + Pages{1};
+		length += sysfs_emit_at(buffer, length, "%llu %llu\n",
+					(bad - start).bytes() >> SECTOR_SHIFT,
+					(good - bad).bytes() >> SECTOR_SHIFT);
+		bad = good;
+	}
+	return length;
+}
+
 constinit kobj_attribute id = readable<id_show>("id", 0444);
 constinit kobj_attribute size = readable<size_show>("size", 0444);
 constinit kobj_attribute align = readable<align_show>("align", 0400);
@@ -109,6 +135,7 @@ constinit kobj_attribute seed = readable<seed_show>("seed", 0444);
 constinit kobj_attribute delete_attribute = writable<delete_store>("delete", 0200);
 
 constinit kobj_attribute clear = both<clear_show, clear_store>("clear", 0644);
+constinit kobj_attribute badblocks = readable<badblocks_show>("badblocks", 0444);
 
 constinit attribute *attributes[] = {
 	&id.attr,
@@ -119,6 +146,7 @@ constinit attribute *attributes[] = {
 	&seed.attr,
 	&delete_attribute.attr,
 	&clear.attr,
+	&badblocks.attr,
 	nullptr,
 };
 constinit const attribute_group group = {.attrs = attributes};

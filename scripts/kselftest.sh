@@ -64,6 +64,12 @@ ranges() { # LAYOUT
 		echo "range=$(reserved_at 256 2048),align=2M"
 		echo "range=$(reserved_at 64 2304),align=4K"
 		;;
+	poison)
+		# The same; loaded often, the large one is not to be cleared each time.
+		echo "range=$(reserved_at 2048 0),align=1G,persistent"
+		echo "range=$(reserved_at 256 2048),align=2M"
+		echo "range=$(reserved_at 64 2304),align=4K"
+		;;
 	resize | delayed)
 		# Two regions, small enough to be filled, taken and given often.
 		echo "range=$(reserved_at 272 0),align=2M"
@@ -140,6 +146,7 @@ module_tests='load_unload provider_unload'
 machines=(
 	"hmem|--memory=hmem-numa --mem-size=256M --load|loaded|UNIDAX_EXPECT_ALIGNS=2097152|$device_tests"
 	"reserved|--memory=reserved --mem-size=2368M|split|UNIDAX_EXPECT_ALIGNS=4096 2097152 1073741824|$device_tests"
+	"memory failure|--memory=reserved --mem-size=2368M|poison|UNIDAX_EXPECT_ALIGNS=4096 2097152 1073741824|memory_failure"
 	"hmem, unloaded|--memory=hmem --mem-size=128M --append=vm_debug=-|none|UNIDAX_EXPECT_PROVIDERS=hmem|$module_tests regressions|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
 	"reserved, unloaded|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|$module_tests number_reuse reserved_refusals|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
 	"stress|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|stress|UNIDAX_HURRY=0"

@@ -12,6 +12,10 @@
 #include "resize.h"
 #include "tracing.h"
 
+#ifndef MADV_HWPOISON
+#define MADV_HWPOISON 100
+#endif
+
 #define EVENTS TRACING "events/unidax/"
 
 FIXTURE(events) {
@@ -286,6 +290,44 @@ TEST_F(events, resize)
 	unpin(self);
 	munmap(p, 6 * unit);
 	close(fd);
+}
+
+static int inject(void *address)
+{
+	_exit(madvise(address, PAGE, MADV_HWPOISON) ? errno : 0);
+}
+
+TEST_F(events, poison)
+{
+	dev_t devt = instance_devt(self->a);
+	struct extent extents[4];
+	int verdict, fd;
+	char *p;
+
+	REQUIRE_REGION(&self->region, variant->align);
+	ASSERT_EQ(1, instance_extents(self->a, extents));
+	ASSERT_EQ(0, listen_to("", true));
+	fd = instance_open(self->a, O_RDWR);
+	p = map_shared(fd, 2 * self->unit, self->unit);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, touch_write(p, 1));
+	verdict = in_child(inject, p);
+	if (verdict == EINVAL || verdict == EOPNOTSUPP)
+		SKIP(return, "no MADV_HWPOISON");
+	ASSERT_EQ(0, verdict);
+	EXPECT_EVENTS(1, "unidax_poison", "dax_region%d address=%#llx owner=%u:%u offset=%#lx",
+		      self->region.id, extents[0].start + self->unit, major(devt), minor(devt),
+		      self->unit);
+	EXPECT_EQ(0, statistic(self->a, "fault_poison"));
+	EXPECT_EQ(SIGBUS, touch_read(p));
+	EXPECT_EVENTS(1, "unidax_fault", "%s address=%#lx .* read result=HWPOISON", self->a,
+		      (long)p);
+	EXPECT_EQ(1, statistic(self->a, "fault_poison"));
+	munmap(p, 2 * self->unit);
+	close(fd);
+	ASSERT_EQ(0, listen_to("", false));
+	EXPECT_EQ(0, stack_reload());
+	ASSERT_TRUE(region_find(variant->align, &self->region));
 }
 
 TEST_F(events, extents_in_debugfs)

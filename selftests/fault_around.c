@@ -513,10 +513,7 @@ static int poison_page(void *page)
 	_exit(madvise(page, PAGE, MADV_HWPOISON) ? errno : 0);
 }
 
-/*
- * A page with poison is never mapped along: its touch is answered as without all
- * this. The last test, because it leaves the poison behind.
- */
+/* A page with poison is never mapped along: its touch is answered as without all this. */
 TEST_F(fault_around, poison)
 {
 	int verdict;
@@ -536,6 +533,13 @@ TEST_F(fault_around, poison)
 	EXPECT_EQ(0, touch_write(p + PAGE, 1));
 	EXPECT_EQ(TABLE_PAGES - 1, mapped(p, TABLE));
 	EXPECT_EQ(0, mapped(p + 8 * PAGE, PAGE));
+	EXPECT_EQ(SIGBUS, touch_read(p + 8 * PAGE));
+	EXPECT_EQ(BUS_MCEERR_AR, touch_code);
+	munmap(self->space, self->length);
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(0, stack_reload());
+	ASSERT_TRUE(region_find(KIB(4), &self->region));
 }
 
 TEST_HARNESS_MAIN

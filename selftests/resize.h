@@ -275,6 +275,36 @@ static inline int instance_extents(const char *name, struct extent *extents)
 	return -E2BIG;
 }
 
+#define MAX_BAD_UNITS 1024
+
+/* The units of a region that have a bad page, in order, unless NULL; how many, or a negative errno. */
+static inline int region_bad_units(const struct region *region, unsigned long long *units)
+{
+	unsigned long long first, count, unit, last = -1ULL;
+	char path[PATH_MAX + 16];
+	int n = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/badblocks", region->dir);
+	f = fopen(path, "r");
+	if (!f)
+		return -errno;
+	/* In sectors. */
+	while (fscanf(f, "%llu %llu", &first, &count) == 2) {
+		unit = first * 512 / region->align;
+		for (; unit * region->align < (first + count) * 512; unit++) {
+			if (unit == last || n == MAX_BAD_UNITS)
+				continue;
+			last = unit;
+			if (units)
+				units[n] = region->start + unit * region->align;
+			n++;
+		}
+	}
+	fclose(f);
+	return n;
+}
+
 static inline int extents_by_start(const void *one, const void *other)
 {
 	const struct extent *a = one, *b = other;
@@ -289,6 +319,7 @@ static inline int extents_by_start(const void *one, const void *other)
  */
 static inline bool region_adds_up(const struct region *region)
 {
+	static unsigned long long bad[MAX_BAD_UNITS];
 	static struct extent all[MAX_INSTANCES * MAX_EXTENTS];
 	instance_name names[MAX_INSTANCES];
 	unsigned long long sum = region_number(region, "available_size");
@@ -317,6 +348,15 @@ static inline bool region_adds_up(const struct region *region)
 		}
 		total += n;
 		sum += size;
+	}
+	/* A bad unit is free and not available, unless an instance has it. */
+	n = region_bad_units(region, bad);
+	for (i = 0; i < n; i++) {
+		for (j = 0; j < total; j++)
+			if (all[j].start <= bad[i] && bad[i] < all[j].start + all[j].size)
+				break;
+		if (j == total)
+			sum += region->align;
 	}
 	if (sum != region->size) {
 		printf("# available_size and all sizes are %#llx, the region %#lx\n", sum,
@@ -381,6 +421,23 @@ static inline void loaded_parameters(const char *provider, char *text, size_t si
 		return;
 	for (line = strtok_r(ranges, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		n += snprintf(text + n, size - n, "range=%s ", line);
+}
+
+/* All modules anew, which forget what memory was bad: 0 or a negative errno. */
+static inline int stack_reload(void)
+{
+	const char *provider = loaded_provider();
+	char parameters[1024];
+	int ret;
+
+	if (!provider)
+		return -ENODEV;
+	loaded_parameters(provider, parameters, sizeof(parameters));
+	ret = module_unload(provider);
+	/* What is still on its way out holds it for a moment. */
+	ret = ret ? ret : module_unload_soon(UNIDAX_CORE, 10 * UNIDAX_PATIENCE);
+	ret = ret ? ret : module_load(UNIDAX_CORE, "");
+	return ret ? ret : module_load(provider, parameters);
 }
 
 /* --- nodes ------------------------------------------------------------- */

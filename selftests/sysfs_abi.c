@@ -85,6 +85,7 @@ static const struct format {
 	{ STATISTICS, "faults_1g", DECIMAL },
 	{ STATISTICS, "fault_fallbacks", DECIMAL },
 	{ STATISTICS, "fault_errors", DECIMAL },
+	{ STATISTICS, "fault_poison", DECIMAL },
 	{ STATISTICS, "resizes", DECIMAL },
 	{ STATISTICS, "drain_ms", DECIMAL },
 	{ MAPPING, "start", HEX },
@@ -95,6 +96,7 @@ static const struct format {
 	{ REGION, "id", DECIMAL },
 	{ REGION, "size", DECIMAL },
 	{ REGION, "clear", "^[01]\n$" },
+	{ REGION, "badblocks", "^([0-9]+ [0-9]+\n)*$" },
 	{ REGION, "create", "^(dax[0-9]+\\.[0-9]+)?\n$" },
 	{ REGION, "seed", "^(dax[0-9]+\\.[0-9]+)?\n$" },
 };
@@ -141,7 +143,7 @@ static const char *attribute_fault(const char *dir, const struct attribute *attr
 		return "owner";
 	if (!(attribute->mode & 0400))
 		return NULL;
-	if (read_raw(path, buf, sizeof(buf)) <= 0)
+	if (read_raw(path, buf, sizeof(buf)) < 0)
 		return "unreadable";
 	return matches(buf, format_of(attribute)) ? NULL : "format";
 }

@@ -75,6 +75,7 @@ MUTANTS = [
     ("core/registration.cc", "MutexGuard guard(lock_);", "", "variable 'members_' requires holding mutex 'lock_'"),
     ("core/quarantine.cc", "MutexGuard guard(lock_);", "", "variable 'kept_' requires holding mutex 'lock_'"),
     ("core/quarantine.cc", "MutexGuard guard(lock_);", "lock_.lock();", "mutex 'lock_' is still held"),
+    ("core/backing.cc", "MutexGuard guard(watcher_lock_);", "", "variable 'watcher_' requires holding mutex 'watcher_lock_'"),
 ]
 
 # Where a kernel lock may be a member: the types that make locks of ours from it.

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The pages of unidax's memory that are known to be bad, whoever has them: exact base pages, by
+ * their physical number, for as long as this module is loaded. So a range that is registered again
+ * has the bad pages that it had. What failed stays on the list: no memory that a provider finds has
+ * a way to be mended that the kernel is told of.
+ *
+ * Nothing is written to struct pages. The mark of the kernel (PageHWPoison) is lost with the page
+ * map, and of a compound page with the optimised vmemmap there is only one for all its pages.
+ *
+ * Readers take no lock. Who puts a page into a page table looks here first, under the shared side
+ * of the fault lock; who adds a page then takes the exclusive side before it unmaps
+ * (core/memory_failure.cc). So either the reader sees the page here, or its entry is found.
+ *
+ * Wraps include/linux/xarray.h. Why not block/badblocks.c, whose format dax_region/badblocks has: it
+ * holds 512 ranges, and a look that meets a change of the table may miss a page that is in it (6.12).
+ */
+#pragma once
+
+#include "core/owner.hpp"
+#include "core/quantity.hpp"
+
+namespace unidax {
+
+class BadPages : NoCopy {
+public:
+	BadPages();
+	~BadPages();
+
+	/** none() - whether all memory is good, as it mostly is. One load. Context: any. */
+	[[nodiscard]] bool none() const { return xa_empty(&pages_); }
+
+	/**
+	 * first() - the first bad page of @count pages from @pfn on, or the page behind them.
+	 * Context: any.
+	 */
+	[[nodiscard]] Pfn first(Pfn pfn, Pages count) const
+	{
+		if (none()) [[likely]]
+			return pfn + count;
+		return look_up(pfn, count);
+	}
+
+	/** any() - whether one of @count pages from @pfn on is bad. Context: any. */
+	[[nodiscard]] bool any(Pfn pfn, Pages count) const
+	{
+		return first(pfn, count) < pfn + count;
+	}
+
+	/** add() - @pfn is bad. Context: process context, may sleep. Cannot fail. */
+	void add(Pfn pfn);
+
+private:
+	[[nodiscard]] Pfn look_up(Pfn pfn, Pages count) const;
+
+	/* One entry for each bad page, by its number. Only look_up() has it not const, as the
+	 * kernel's functions take it. */
+	mutable xarray pages_;
+};
+
+/* The one list; there from before the first region until after the last. */
+extern Slot<BadPages> bad_pages;
+
+} // namespace unidax

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory failure: from a bad page to the mappings that must lose it. The kernel's own handler does
+ * not fit: it works on the head of a compound page, so that all of its pages are bad, it forgets a
+ * page that nobody maps, and it leaves what it has unmapped to be mapped again.
+ *
+ * This runs under a mutex of the whole kernel, and must not wait for what takes long. It takes none
+ * of the locks under which memory is searched, cleared or drained: the struct page says who has it.
+ *
+ * No code of this runs when the module is gone: the kernel's caller counts on the page map, and
+ * memunmap_pages() waits until it no longer does.
+ */
+#include "core/memory_failure.hpp"
+#include "core/bad_pages.hpp"
+#include "core/compat.hpp"
+#include "core/events.hpp"
+#include "core/ref.hpp"
+#include "core/revocable.hpp"
+#include "core/unit.hpp"
+
+namespace unidax::memory_failure {
+namespace {
+
+/* The inode whose pages @head is part of. Errors: -ENOENT (nobody's). */
+Result<Ref<inode>> owner_of(const page &head)
+{
+	const RcuReader reader;
+	const address_space *const mapping = READ_ONCE(head.mapping);
+	/*
+	 * SAFETY: the pages of an inode lose their key before its last count is dropped, and its
+	 * memory is freed a grace period later. If it is dying, nothing maps it.
+	 */
+	inode *const inode = mapping ? igrab(mapping->host) : nullptr;
+
+	if (!inode)
+		return Error(-ENOENT);
+	return Ref<struct inode>::adopt(*inode);
+}
+
+/* The page of @inode that holds @pgoff, as large as the instance is mapped with. */
+void unmap(const inode &inode, Pgoff pgoff)
+{
+	{
+		/* The faults that have looked at the list before are through. */
+		const FaultsExcluded excluded(*inode.i_mapping);
+		const u64 size = u64{1} << inode.i_blkbits;
+
+		unmap_mapping_range(inode.i_mapping, align_down(pgoff.bytes(), size), size, 1);
+	}
+	compat::flush_tlbs();
+}
+
+Result<> start()
+{
+	bad_pages.emplace();
+	return {};
+}
+
+void stop()
+{
+	bad_pages.destroy();
+}
+
+} // namespace
+
+void isolate(Pfn pfn, int region)
+{
+	const page *const head = compound_head(pfn_to_page(pfn.n));
+	Result<Ref<inode>> owner = owner_of(*head);
+
+	if (!owner.ok()) {
+		event::poison(region, pfn.bytes(), 0, 0);
+		return;
+	}
+
+	const Ref<inode> inode = owner.take();
+	const Pgoff pgoff{head->index + (pfn.n - page_to_pfn(head))};
+
+	unmap(*inode, pgoff);
+	event::poison(region, pfn.bytes(), inode->i_rdev, pgoff.bytes());
+}
+
+const Unit unit = {.name = "memory_failure", .start = start, .stop = stop};
+
+} // namespace unidax::memory_failure
