@@ -26,6 +26,8 @@ Result<Span> Span::take(Instance &instance, u64 at, u64 want)
 
 	if (!live)
 		return Error(-ENXIO);
+	if (!live->usable())
+		return Error(-EBUSY);
 
 	const Extent *const extent = live->lease.extents().find(Pgoff::from_bytes(at));
 

@@ -26,7 +26,7 @@ public:
 	 * take() - hold what lies at @at, bytes into @instance: @want bytes, or less; none at and
 	 * after the end.
 	 * Context: process context, no guard held; may sleep.
-	 * Errors: -ENXIO (removed), -EIO (the first page is known to be bad).
+	 * Errors: -ENXIO (removed), -EBUSY (System RAM), -EIO (the first page is known to be bad).
 	 */
 	[[nodiscard]] static Result<Span> take(Instance &instance, u64 at, u64 want);
 
@@ -68,7 +68,8 @@ private:
  * @size: bytes; both multiples of PAGE_SIZE
  * @zeroed: bytes that are cleared, on error, too
  * Context: process context, no lock held; sleeps, killable.
- * Errors: -EINVAL, -ENOSPC (past the end), -EIO (a bad page), -EINTR, -ENXIO (removed).
+ * Errors: -EINVAL, -ENOSPC (past the end), -EIO (a bad page), -EINTR, -ENXIO (removed), -EBUSY
+ * (System RAM).
  */
 [[nodiscard]] Result<> zero(Instance &instance, u64 offset, u64 size, u64 &zeroed);
 

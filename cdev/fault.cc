@@ -41,7 +41,7 @@ template <u64 Size> struct MappingOps {
 		const vm_area_struct &vma = *vmf.vma;
 		const auto live = instance_of(vma).live().try_access();
 
-		if (!live || live->align != Size)
+		if (!live || live->fault_size != Size)
 			return VM_FAULT_SIGBUS;
 
 		const unsigned long start = align_down(vmf.address, Size);

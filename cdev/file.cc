@@ -21,8 +21,15 @@ int open(inode *node, file *file)
 {
 	Instance &instance = Instance::of(*node->i_cdev);
 
-	if (instance.live().revoked())
-		return -ENXIO;
+	{
+		const auto live = instance.live().try_access();
+
+		if (!live)
+			return -ENXIO;
+		/* An open file from before stays open, but reaches nothing. */
+		if (!live->usable())
+			return -EBUSY;
+	}
 	/*
 	 * SAFETY: f_mapping pins nothing. The instance holds its inode until it is freed, and the
 	 * file holds the instance: its count on the cdev is dropped after everything in __fput()
@@ -42,6 +49,8 @@ int map(Instance &instance, vm_area_struct *vma)
 
 	if (!live)
 		return -ENXIO;
+	if (!live->usable())
+		return -EBUSY;
 	/* A private mapping would have to copy, into memory that is not the device's. */
 	if (!(vma->vm_flags & VM_MAYSHARE)) {
 		dev_info_ratelimited(&instance.device(), "%s: refused a private mapping\n",

@@ -72,7 +72,8 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	}
 	instance->note_align(spec.align);
 	instance->live_.publish(
-		{.region = move(region), .lease = move(lease), .align = spec.align});
+		{.region = move(region), .lease = move(lease), .align = spec.align,
+		 .fault_size = spec.align});
 
 	const Result<> added = check(cdev_device_add(&instance->cdev_, &instance->device_));
 
@@ -90,7 +91,7 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	/* A change may have come first, since the attributes are there. */
 	MutexGuard change(registered->change_lock_, MutexGuard::killable);
 
-	TRY(registered->may_change(change));
+	TRY(registered->in_service(change));
 	TRY(registered->mappings_.grow_to(*registered, registered->leased().extents.count()));
 	return registered;
 }
@@ -121,6 +122,7 @@ void Instance::remove()
 		MutexGuard change(change_lock_);
 
 		mappings_.shrink_to(0);
+		recall();
 	}
 	cdev_device_del(&cdev_, &device_);
 	withdraw();

@@ -20,16 +20,33 @@ namespace unidax::cdev {
 struct Live {
 	Ref<region::Region> region;
 	region::Lease lease;
-	/* Bytes: what lengths, offsets and addresses of mappings are multiples of, and the size of
-	 * a fault. */
+	/* Bytes: what lengths, offsets and addresses of mappings are multiples of. */
 	u64 align;
+	/*
+	 * Bytes: the size of a fault, and of what it maps. That is the alignment; or 0, which no
+	 * fault has, while the memory is not the instance's to give but the kernel's.
+	 */
+	u64 fault_size;
+
+	/** usable() - whether the memory may be reached. */
+	[[nodiscard]] bool usable() const { return fault_size; }
 };
+
+/* What the memory of an instance is used for. */
+enum class Mode { devdax, system_ram };
+
+/** mode_name() - as daxctl calls it. */
+[[nodiscard]] constexpr const char *mode_name(Mode mode)
+{
+	return mode == Mode::devdax ? "devdax" : "system-ram";
+}
 
 /*
  * INVARIANT: device_ is initialised from attach() on, and from then on only its count frees the
  * object. cdev_ is added once and never initialised again. The minor is free for another instance
- * only after the last file of this one is closed. Extents and alignment change only under
- * change_lock_, and not after removal_ is cancelled.
+ * only after the last file of this one is closed. Extents, alignment and mode change only under
+ * change_lock_, and not after removal_ is cancelled. The lease is lent exactly while the live state
+ * is not usable, but for a moment inside a change.
  */
 class Instance : NoCopy {
 public:
@@ -65,6 +82,18 @@ public:
 	 * (removed), -EINTR.
 	 */
 	[[nodiscard]] Result<> set_align(u64 align);
+
+	/**
+	 * set_mode() - hand the memory to the kernel as System RAM, or take it back.
+	 *
+	 * After an error the mode is what it was; or system_ram with the memory in nobody's use, if
+	 * it could not be made usable again: the same call, or the opposite one, then goes on.
+	 * Context: process context, no lock held; sleeps. Taking back takes as long as the kernel
+	 * needs to move what is in the memory; a signal ends that.
+	 * Errors: -EBUSY (mapped, pinned; in use as System RAM), -ENXIO (removed), -EINTR, and as
+	 * region::lend() and region::take_back().
+	 */
+	[[nodiscard]] Result<> set_mode(Mode mode);
 
 	Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec,
 		 PerCpuFaultCounts faults);
@@ -126,11 +155,17 @@ private:
 	void withdraw();
 
 	/**
-	 * may_change() - whether a change can begin.
+	 * in_service() - whether changes are possible at all.
 	 * @change: guard of change_lock_
 	 * Errors: -EINTR, -EBUSY (not taken), -ENXIO (being removed).
 	 */
-	[[nodiscard]] Result<> may_change(const MutexGuard &change) const;
+	[[nodiscard]] Result<> in_service(const MutexGuard &change) const;
+	/**
+	 * may_change() - whether a change of size or alignment can begin.
+	 * @change: guard of change_lock_
+	 * Errors: as in_service(); -EBUSY (System RAM).
+	 */
+	[[nodiscard]] Result<> may_change(const MutexGuard &change);
 	/** leased() - the extents, for whoever is changing them. */
 	[[nodiscard]] region::Leased &leased() REQUIRES(change_lock_);
 	/** grow() - make @extension part of the instance. */
@@ -154,13 +189,23 @@ private:
 		REQUIRES(change_lock_);
 	/** notify() - tell user space that the size was @before bytes and is another now. */
 	void notify(u64 before) REQUIRES(change_lock_);
+	/** shut() - no page can be reached from now on. Errors: -EBUSY (mapped, pinned), -ENOMEM. */
+	[[nodiscard]] Result<> shut() REQUIRES(change_lock_);
+	/** open_again() - undo shut(). */
+	void open_again() REQUIRES(change_lock_);
+	/** hand_over() - let the kernel have the memory. Errors: as set_mode(). */
+	[[nodiscard]] Result<> hand_over() REQUIRES(change_lock_);
+	/** take_back() - get it back from the kernel. Errors: as set_mode(). */
+	[[nodiscard]] Result<> take_back() REQUIRES(change_lock_);
+	/** recall() - get it back for good, if it can be had, before the instance goes. */
+	void recall() REQUIRES(change_lock_);
 
 	const region::Spec spec_;
 	const Id minor_;
 	const fs::InstanceInode inode_;
 	Revocable<Live> live_;
 	PerCpuFaultCounts faults_;
-	/* One change of extents or alignment at a time. */
+	/* One change of extents, alignment or mode at a time. */
 	Mutex change_lock_;
 	/* Cancelled when the instance goes; stops a change that is under way. */
 	Cancellation removal_;

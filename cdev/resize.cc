@@ -15,10 +15,18 @@
 
 namespace unidax::cdev {
 
-Result<> Instance::may_change(const MutexGuard &change) const
+Result<> Instance::in_service(const MutexGuard &change) const
 {
 	TRY(change.taken());
 	return removal_.check();
+}
+
+Result<> Instance::may_change(const MutexGuard &change)
+{
+	TRY(in_service(change));
+	if (!live_.try_access()->usable())
+		return Error(-EBUSY);
+	return {};
 }
 
 region::Leased &Instance::leased()
@@ -177,7 +185,7 @@ Result<> Instance::set_align(u64 align)
 
 	if (mapping_mapped(inode_->i_mapping))
 		return Error(-EBUSY);
-	live->align = align;
+	live->align = live->fault_size = align;
 	note_align(align);
 	return {};
 }

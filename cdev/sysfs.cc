@@ -131,8 +131,30 @@ ssize_t drain_ms_show(Instance &instance, char *buffer)
 	return sysfs_emit(buffer, "%llu\n", instance.drain_ns() / NSEC_PER_MSEC);
 }
 
+ssize_t mode_show(Instance &instance, char *buffer)
+{
+	const auto live = instance.live().try_access();
+
+	if (!live)
+		return -ENXIO;
+
+	return sysfs_emit(buffer, "%s\n", mode_name(live->usable() ? Mode::devdax : Mode::system_ram));
+}
+
+Result<> mode_store(Instance &instance, const char *text)
+{
+	constexpr Mode modes[] = {Mode::devdax, Mode::system_ram};
+
+	for (const Mode mode : modes) {
+		if (sysfs_streq(text, mode_name(mode)))
+			return instance.set_mode(mode);
+	}
+	return Error(-EINVAL);
+}
+
 constinit device_attribute size = both<size_show, size_store>("size", 0644);
 constinit device_attribute align = both<align_show, align_store>("align", 0644);
+constinit device_attribute mode = both<mode_show, mode_store>("mode", 0644);
 constinit device_attribute mapping = writable<mapping_store>("mapping", 0200);
 /* A physical address is for root. */
 constinit device_attribute resource = readable<resource_show>("resource", 0400);
@@ -140,7 +162,7 @@ constinit device_attribute numa_node = readable<numa_node_show>("numa_node", 044
 constinit device_attribute target_node = readable<target_node_show>("target_node", 0444);
 
 constinit attribute *attributes[] = {
-	&size.attr,	 &align.attr,	    &mapping.attr, &resource.attr,
+	&size.attr,	 &align.attr,	    &mapping.attr, &mode.attr, &resource.attr,
 	&numa_node.attr, &target_node.attr, nullptr,
 };
 

@@ -52,8 +52,8 @@ RequestedRange::~RequestedRange()
 	kfree(name_);
 }
 
-Backing::Backing(RequestedRange range, Alignment align, int id)
-	: range_(move(range)), compound_(Pages::from_bytes(align.n)), id_(id),
+Backing::Backing(RequestedRange range, Alignment align, int node, int id)
+	: range_(move(range)), compound_(Pages::from_bytes(align.n)), node_(node), id_(id),
 	  watcher_lock_("unidax_watcher", watcher_lock_key)
 {}
 
@@ -95,22 +95,21 @@ void Backing::set_watcher(kobject *directory)
 Result<Box<Backing>> Backing::make(Address start, u64 size, Alignment align, int node, int id)
 {
 	RequestedRange range = TRY(RequestedRange::request(start, size, "dax_region%d", id));
-	Box<Backing> backing = TRY(Box<Backing>::make(move(range), align, id));
+	Box<Backing> backing = TRY(Box<Backing>::make(move(range), align, node, id));
 
-	TRY(backing->map_chunks(node));
+	TRY(backing->map_all());
 	return backing;
 }
 
-Result<> Backing::map_chunks(int node)
+Result<> Backing::map_all()
 {
 	const resource &res = range_.get();
 	const u64 chunk_size = chunk_size_for(resource_size(&res), compound_.bytes());
-	const u64 base = align_down(res.start, chunk_size);
 	const u64 end = res.end + 1;
+	u64 at = align_down(res.start, chunk_size);
 
-	chunks_ = TRY(Array<Chunk>::make((align_up(end, chunk_size) - base) / chunk_size));
+	chunks_ = TRY(Array<Chunk>::make((align_up(end, chunk_size) - at) / chunk_size));
 	for (Chunk &chunk : chunks_) {
-		const u64 at = base + mapped_ * chunk_size;
 		dev_pagemap &map = chunk.map;
 
 		map.type = MEMORY_DEVICE_GENERIC;
@@ -120,18 +119,69 @@ Result<> Backing::map_chunks(int node)
 		map.nr_range = 1;
 		map.range.start = larger<u64>(at, res.start);
 		map.range.end = smaller<u64>(at + chunk_size, end) - 1;
-		TRY(check_pointer(memremap_pages(&map, node)));
-		WRITE_ONCE(chunk.backing, this);
-		mapped_++;
-		cond_resched();
+		at += chunk_size;
 	}
+	for (Chunk &chunk : chunks_)
+		TRY(map(chunk));
 	return {};
+}
+
+Result<> Backing::map(Chunk &chunk)
+{
+	TRY(check_pointer(memremap_pages(&chunk.map, node_)));
+	WRITE_ONCE(chunk.backing, this);
+	cond_resched();
+	return {};
+}
+
+void Backing::unmap(Chunk &chunk)
+{
+	if (chunk.backing)
+		memunmap_pages(&chunk.map);
+	chunk.backing = nullptr;
 }
 
 Backing::~Backing()
 {
-	while (mapped_)
-		memunmap_pages(&chunks_[--mapped_].map);
+	for (size_t i = chunks_.count(); i--;)
+		unmap(chunks_[i]);
+}
+
+template <class Visit> void Backing::for_each_chunk(const Extent &extent, Visit visit)
+{
+	for (Chunk &chunk : chunks_) {
+		if (chunk.map.range.start < extent.pfn_end().bytes() &&
+		    extent.pfn.bytes() <= chunk.map.range.end)
+			visit(chunk);
+	}
+}
+
+bool Backing::is_whole_chunks(const Extent &extent) const
+{
+	const u64 start = extent.pfn.bytes(), end = extent.pfn_end().bytes();
+	bool starts = false, ends = false;
+
+	for (const Chunk &chunk : chunks_) {
+		starts |= chunk.map.range.start == start;
+		ends |= chunk.map.range.end + 1 == end;
+	}
+	return starts && ends && is_aligned(start | end, memory_block_size_bytes());
+}
+
+void Backing::unmap_chunks(const Extent &extent)
+{
+	for_each_chunk(extent, [](Chunk &chunk) { unmap(chunk); });
+}
+
+Result<> Backing::map_chunks(const Extent &extent)
+{
+	Result<> result;
+
+	for_each_chunk(extent, [this, &result](Chunk &chunk) {
+		if (result.ok() && !chunk.backing)
+			result = map(chunk);
+	});
+	return result;
 }
 
 Result<> Backing::zero(const Extent &extent, bool for_good, const Cancellation &cancellation) const

@@ -43,15 +43,16 @@ private:
 
 /*
  * Struct pages over a span of physical memory, as a vector of page maps, one per chunk: an aligned
- * multiple of the memory block and of the compound size, so that a chunk without instances can one
- * day lose its page map alone. Chunks are few and large, because each takes its time to go.
+ * multiple of the memory block and of the compound size, so that a chunk can lose its page map
+ * alone, when its memory becomes System RAM. Chunks are few and large, because each takes its time
+ * to go.
  *
  * Pages are compound where the alignment allows: one head per alignment unit, and every reference
  * to a page of the unit counts on its head. A head counts 1 when idle: a mapping takes no
  * reference, get_user_pages() does.
  *
- * INVARIANT: every chunk up to mapped_ is mapped by memremap_pages(); no page of it has a user when
- * this is destroyed.
+ * INVARIANT: exactly the chunks that know their backing are mapped by memremap_pages(); no page of
+ * them has a user when they are unmapped, as the end of this does with all.
  */
 class Backing : NoCopy {
 public:
@@ -67,7 +68,7 @@ public:
 	 */
 	[[nodiscard]] static Result<Box<Backing>> make(Address start, u64 size, Alignment align,
 						       int node, int id);
-	Backing(RequestedRange range, Alignment align, int id);
+	Backing(RequestedRange range, Alignment align, int node, int id);
 	~Backing();
 
 	[[nodiscard]] resource &range() const { return range_.get(); }
@@ -106,11 +107,28 @@ public:
 	 */
 	void set_watcher(kobject *directory);
 
+	/**
+	 * is_whole_chunks() - whether @extent begins and ends with a chunk, and with a memory block
+	 * of the kernel's, which the first and the last chunk of a region need not do.
+	 */
+	[[nodiscard]] bool is_whole_chunks(const Extent &extent) const;
+	/**
+	 * unmap_chunks() - take down the page maps under @extent, whole chunks; those that are there.
+	 * Context: process context, sleeps. No page of it is keyed, in use, or can be reached.
+	 */
+	void unmap_chunks(const Extent &extent);
+	/**
+	 * map_chunks() - make the page maps under @extent, whole chunks, again; those that are not
+	 * there.
+	 * Context: process context, sleeps. Errors: as make(); some may be there after an error.
+	 */
+	[[nodiscard]] Result<> map_chunks(const Extent &extent);
+
 private:
 	/* One page map. Its address is known to the kernel while it is mapped. */
 	struct Chunk {
 		dev_pagemap map;
-		/* Null until its struct pages are there. */
+		/* Null while its struct pages are not there. */
 		Backing *backing;
 	};
 
@@ -119,19 +137,25 @@ private:
 	/* fail() - @count pages of @chunk from @first on are bad. Context: as map_ops. */
 	static void fail(const Chunk &chunk, Pfn first, Pages count);
 
-	[[nodiscard]] Result<> map_chunks(int node);
+	[[nodiscard]] Result<> map_all();
+	[[nodiscard]] Result<> map(Chunk &chunk);
+	static void unmap(Chunk &chunk);
+	/* Of every chunk that has bytes of @extent. */
+	template <class Visit> void for_each_chunk(const Extent &extent, Visit visit);
 	/* Until @visit(head, offset) returns true: that offset, or the extent's end. */
 	template <class Visit> Pgoff find_head(const Extent &extent, Visit visit) const;
 
 	const RequestedRange range_;
 	/* Pages that share one head. */
 	const Pages compound_;
+	/* Where the struct pages come from. */
+	const int node_;
 	/* The region's. */
 	const int id_;
 	Mutex watcher_lock_;
 	kobject *watcher_ GUARDED_BY(watcher_lock_) = nullptr;
+	/* In order of their addresses. */
 	Array<Chunk> chunks_;
-	size_t mapped_ = 0;
 };
 
 } // namespace unidax

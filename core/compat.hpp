@@ -187,6 +187,29 @@ ssize_t splice_read(File *file, loff_t *position, pipe_inode_info *pipe, size_t 
 		return generic_file_splice_read(file, position, pipe, length, flags);
 }
 
+/**
+ * memmap_on_memory() - flags of add_memory_driver_managed() for memory that holds its own struct
+ * pages, where the administrator wants that (memory_hotplug.memmap_on_memory).
+ */
+template <class... None> [[nodiscard]] mhp_t memmap_on_memory(None... none)
+{
+	/* Up to 6.6 it is for single memory blocks only, and not for modules to know. */
+	if constexpr (requires { mhp_supports_memmap_on_memory(none...); })
+		return mhp_supports_memmap_on_memory(none...) ? MHP_MEMMAP_ON_MEMORY : MHP_NONE;
+	else
+		return MHP_NONE;
+}
+
+/** drop_memory_type() - undo alloc_memory_type(). */
+template <class Type> void drop_memory_type(Type *type)
+{
+	/* Up to 6.5 by another name. */
+	if constexpr (requires { destroy_memory_type(type); })
+		destroy_memory_type(type);
+	else
+		put_memory_type(type);
+}
+
 /* What vm_operations_struct.huge_fault says the size in: up to 6.5 an enum, later the order. */
 using HugeFaultSize = detail::LastArgument<decltype(vm_operations_struct::huge_fault)>::type;
 

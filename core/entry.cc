@@ -10,9 +10,9 @@ namespace {
 
 /*
  * memory_failure has the list that regions ask; fs next, for regions and instances hold inodes.
- * quarantine holds regions; cdev's instances hold extents of regions.
+ * Regions hold memory of ram's; quarantine holds regions; cdev's instances hold extents of regions.
  */
-constexpr const Unit *units[] = {&memory_failure::unit, &fs::unit, &region::unit, &quarantine::unit,
+constexpr const Unit *units[] = {&memory_failure::unit, &fs::unit, &ram::unit, &region::unit, &quarantine::unit,
 				 &cdev::unit};
 
 void stop_from(size_t started)

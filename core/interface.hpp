@@ -5,8 +5,8 @@
  * unit's headers.
  *
  * Which way things flow: a provider registers a region with core; core has region make it, then
- * cdev make instances of it; an instance takes its inode from fs and its extents from region. fs
- * and region ask nobody.
+ * cdev make instances of it; an instance takes its inode from fs and its extents from region;
+ * region hands extents to the kernel through ram. fs and ram ask nobody.
  */
 #pragma once
 
@@ -65,6 +65,68 @@ using InstanceInode = Registered<inode, forget>;
 [[nodiscard]] Result<InstanceInode> instance_inode(dev_t devt);
 
 } // namespace fs
+
+/* ram --------------------------------------------------------------------------------------- */
+
+namespace ram {
+
+class Memory;
+
+/** forget() - what the end of a Holding does; call it in no other way. See there. */
+void forget(Memory *memory);
+
+/*
+ * Memory that the kernel can have as System RAM. The kernel may refuse to give it back, so an end
+ * cannot do that: it must have been given back before (held() is false).
+ */
+class Holding : public Unique<Memory *, forget> {
+public:
+	/** adopt() - for ram: own what it has just made. */
+	[[nodiscard]] static Holding adopt(Memory *memory) { return Holding(memory); }
+
+private:
+	using Unique::Unique;
+};
+
+/**
+ * make() - get ready to add memory; none is added yet.
+ * @node: that it belongs to
+ * @extents: whole memory blocks
+ * Context: process context, may sleep. Errors: -EINVAL (no node), -ENOMEM.
+ */
+[[nodiscard]] Result<Holding> make(int node, const ExtentMap &extents);
+
+/**
+ * add() - let the kernel have all of it. It has no struct pages, and no busy resource above it.
+ * @memory: some of it may have been added before
+ *
+ * Blocks go online as the kernel's auto_online_blocks says. After an error the kernel has nothing
+ * of it, or what it does not give back: held() tells.
+ * Context: process context, no lock held that the memory's users may need; sleeps.
+ * Errors: what add_memory_driver_managed() returns.
+ */
+[[nodiscard]] Result<> add(Memory &memory);
+
+/**
+ * remove() - take all of it back: nothing of it has struct pages any more. After an error the
+ * kernel has all of it as before.
+ * @memory: some of it or nothing may be the kernel's
+ * Context: as add(); takes as long as the kernel needs to move what is in the memory; a signal ends
+ * that.
+ * Errors: -EBUSY (in use), -EINTR, -ENOMEM.
+ */
+[[nodiscard]] Result<> remove(Memory &memory);
+
+/** held() - whether the kernel has any of it. */
+[[nodiscard]] bool held(const Memory &memory);
+
+/** online() - whether any of it is in use as System RAM; a block that is offline is not. */
+[[nodiscard]] bool online(const Memory &memory);
+
+/** touched() - whether the kernel may have written into it. */
+[[nodiscard]] bool touched(const Memory &memory);
+
+} // namespace ram
 
 /* region ------------------------------------------------------------------------------------ */
 
@@ -274,7 +336,34 @@ private:
 [[nodiscard]] Result<Cut> cut(Leased &leased, u64 size);
 
 /**
- * busy() - whether a page that was given back is still in use.
+ * lend() - let the kernel have what a lease holds, as System RAM of the region's target node.
+ * @leased: the lease. Nobody can reach a page of it, and none is in use.
+ *
+ * Each extent has to be whole page maps, which are taken down. After an error the lease is as it
+ * was, or still lent() when not even that could be had; lend() and take_back() go on from there.
+ * Context: process context, sleeps; the caller serialises changes of the lease.
+ * Errors: -EINVAL (no target node, nothing leased, not whole page maps), -EIO (a bad page),
+ * -ENOMEM, as ram::add().
+ */
+[[nodiscard]] Result<> lend(Leased &leased);
+
+/**
+ * take_back() - undo lend(): the extents have page maps, are clean and keyed again. What the kernel
+ * has written into them is cleared, in a persistent region, too.
+ * @leased: the lease
+ * @cancellation: stops the zeroing
+ *
+ * After an error it is lent() still: the kernel has all of it, or (no memory for the page maps,
+ * stopped) nobody has it, until this is called again.
+ * Context: as lend(). Errors: as ram::remove(); -ENXIO (cancelled), -EINTR, -ENOMEM.
+ */
+[[nodiscard]] Result<> take_back(Leased &leased, const Cancellation &cancellation);
+
+/** lent() - whether that is so. Context: the caller serialises changes of the lease. */
+[[nodiscard]] bool lent(const Leased &leased);
+
+/**
+ * busy() - whether a page that was given back is still in use, or System RAM that is online.
  * @region: out of service or not
  * Context: process context, may sleep.
  */

@@ -83,6 +83,7 @@ extern "C" {
 #include <linux/list.h>
 #include <linux/lockdep.h>
 #include <linux/magic.h>
+#include <linux/memory-tiers.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/memregion.h>

@@ -7,11 +7,12 @@
  *
  *   mmap_lock or VMA lock (the kernel's; never taken by us)
  *     core: Registration::lock_       which instances a region has
- *       cdev: Instance::change_lock_  one size or alignment change of an instance at a time
+ *       cdev: Instance::change_lock_  one change of size, alignment or mode of an instance at a time
+ *         device_hotplug_lock and what is below it (the kernel's: adding and removing System RAM)
  *         region: Region::lock_       which part of a region is given out
  *           core: Revocable           the fault lock: faults share it, shrink and revoke exclude
  *             i_mmap_rwsem, page-table lock (the kernel's)
- *   core: Quarantine::lock_           takes Region::lock_ inside, nothing else
+ *   core: Quarantine::lock_           takes Region::lock_ and device_hotplug_lock inside
  *   mf_mutex (the kernel's)           a memory failure takes the fault lock inside, exclusively, and
  *                                     core: Backing::watcher_lock_
  *

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * quarantine: regions whose provider has gone while pages of them are still pinned (a vmspliced
- * page in a pipe, DMA in flight). Their struct pages and their busy range must stay until the last
- * pin is dropped. The kernel tells nobody when that happens, so a worker looks.
+ * page in a pipe, DMA in flight), or System RAM that the kernel did not give back. Their struct
+ * pages and their busy range must stay until the last pin is dropped and the last memory block is
+ * offline. The kernel tells nobody when that happens, so a worker looks.
  *
  * While a region is kept, this module is pinned, so that it cannot be unloaded under the pages.
  */
@@ -77,7 +78,7 @@ private:
 		while (const Box<Place> place = take_idle()) {
 			const region::Spec spec = region::spec(*place->region);
 
-			pr_info("dax_region%d: the last pinned page was released\n", spec.id);
+			pr_info("dax_region%d: the last page in use was released\n", spec.id);
 			RefTraits<region::Region>::put(*place->region);
 			/* Now the range is free. */
 			event::region(spec.id, spec.start, spec.size, UNIDAX_RELEASED);

@@ -134,12 +134,6 @@ public:
 	}
 
 	/**
-	 * revoked() - whether try_access() gives nothing from now on. A look without the lock, for
-	 * who does not go on to the value: what is not revoked yet may be at any time.
-	 */
-	[[nodiscard]] bool revoked() const { return !READ_ONCE(alive_); }
-
-	/**
 	 * try_access() - a guard on the value, empty when it is not (or no longer) published.
 	 * Context: process context, may sleep; not under the exclusive side.
 	 */
@@ -178,7 +172,7 @@ public:
 			up_write(&lock_);
 			return;
 		}
-		WRITE_ONCE(alive_, false);
+		alive_ = false;
 		T value(move(value_));
 		value_.~T();
 		up_write(&lock_);

@@ -29,6 +29,9 @@ extern const Unit unit;
 namespace fs {
 extern const Unit unit;
 }
+namespace ram {
+extern const Unit unit;
+}
 namespace region {
 extern const Unit unit;
 }

@@ -105,7 +105,7 @@ void Region::remove(Ref<Region> region)
 		event::region(spec.id, spec.start, spec.size, UNIDAX_REMOVED);
 	} else {
 		event::region(spec.id, spec.start, spec.size, UNIDAX_QUARANTINED);
-		pr_notice("dax_region%d: pages are pinned; the range stays claimed until they are "
+		pr_notice("dax_region%d: pages are in use; the range stays claimed until they are "
 			  "released\n",
 			  spec.id);
 

@@ -22,8 +22,9 @@ extern const kobj_type directory_type;
  * What an instance holds of a region. Its extents are children of the region's busy resource.
  *
  * INVARIANT: every extent in `extents` is claimed in the region's resource tree under name_, one
- * resource for each, and its pages are keyed to inode_'s mapping. region_ outlives this: holder_
- * counts on it while this is leased, and once given back the region itself keeps this.
+ * resource for each, and, unless there is a loan_, its pages are keyed to inode_'s mapping. region_
+ * outlives this: holder_ counts on it while this is leased, and once given back the region itself
+ * keeps this.
  */
 class Allocation : public Leased, NoCopy {
 public:
@@ -46,12 +47,29 @@ public:
 
 	/**
 	 * busy() - whether a page is in use, now that nothing maps it. What was seen idle stays
-	 * idle but for get_user_pages_fast() backing out, and is not looked at again.
+	 * idle but for get_user_pages_fast() backing out, and is not looked at again. Lent extents
+	 * are in use until every block of them is offline; then they are taken back.
 	 */
 	[[nodiscard]] bool busy();
 
+	/** lend() - see region::lend(). */
+	[[nodiscard]] Result<> lend();
+	/** take_back() - see region::take_back(). */
+	[[nodiscard]] Result<> take_back(const Cancellation &cancellation);
+	[[nodiscard]] bool lent() const { return bool(loan_); }
+
 private:
 	friend Region;
+
+	/* While the kernel may have the extents; some of their page maps may be there. */
+	struct Loan : NoCopy {
+		explicit Loan(ram::Holding memory) : memory(move(memory)) {}
+
+		const ram::Holding memory;
+	};
+
+	/** hand_over() - take the page maps away and add the memory, as far as that is not done. */
+	[[nodiscard]] Result<> hand_over();
 
 	/* A child resource's name: /proc/iomem prints it. */
 	char name_[32];
@@ -59,6 +77,8 @@ private:
 	/* Moved away when the lease is given back. */
 	Ref<Region> holder_;
 	const Ref<inode> inode_;
+	/* None unless lent. */
+	Box<Loan> loan_;
 	/* Pages before this offset were seen idle by busy(). */
 	Pgoff idle_until_;
 	/* In Region::given_back_. */
@@ -67,7 +87,9 @@ private:
 
 /*
  * INVARIANT: the children of backing_'s range are exactly the extents of live allocations and of
- * extensions to them.
+ * extensions to them. While extents are exposed, which are children without IORESOURCE_BUSY, so is
+ * the range; and what lies before, between and behind them is covered by rooms: busy children that
+ * have the other extents as theirs.
  */
 class Region : NoCopy {
 public:
@@ -82,7 +104,7 @@ public:
 	static void remove(Ref<Region> region);
 
 	[[nodiscard]] const Spec &spec() const { return spec_; }
-	[[nodiscard]] const Backing &backing() const { return *backing_; }
+	[[nodiscard]] Backing &backing() const { return *backing_; }
 	/** registration() - valid while the directory is there. */
 	[[nodiscard]] Registration &registration() const { return registration_; }
 
@@ -120,6 +142,15 @@ public:
 	 */
 	void return_extents(const ExtentMap &extents);
 
+	/**
+	 * expose() - let the kernel add System RAM below @extent's resource, and nobody claim
+	 * anything else of the region meanwhile.
+	 * Errors: -ENOMEM.
+	 */
+	[[nodiscard]] Result<> expose(const Extent &extent) EXCLUDES(lock_);
+	/** cover() - undo expose(), if it was done. Errors: -ENOMEM. */
+	[[nodiscard]] Result<> cover(const Extent &extent) EXCLUDES(lock_);
+
 	void get() { kref_get(&refs_); }
 	void put();
 
@@ -131,6 +162,10 @@ private:
 	 * returns false. A unit with a bad page is as good as taken, unless @bad is accepted.
 	 */
 	template <class Visit> void for_each_gap(u64 align, Bad bad, Visit visit) REQUIRES(lock_);
+	/** for_each_gap_in() - the same in @range, the region's or a room. Whether to go on. */
+	template <class Visit>
+	bool for_each_gap_in(const resource &range, u64 align, Bad bad, Visit &visit)
+		REQUIRES(lock_);
 	/** gap_at() - how many free pages there are from @pfn on. */
 	[[nodiscard]] Pages gap_at(Pfn pfn, Bad bad) REQUIRES(lock_);
 	/** count_free() - how many good ones there are in all. */
@@ -142,7 +177,9 @@ private:
 	void unclaim(const Extent &extent) REQUIRES(lock_);
 	/** unclaim() - all of @extents, in the reverse order of claim(). */
 	void unclaim(const ExtentMap &extents) REQUIRES(lock_);
-	/** find_resource() - the child that holds @pfn, or null. */
+	/** room_of() - what the resource of an extent at @pfn is, or would be, a child of. */
+	[[nodiscard]] resource &room_of(Pfn pfn) REQUIRES(lock_);
+	/** find_resource() - the resource of the extent that holds @pfn, or null. */
 	[[nodiscard]] resource *find_resource(Pfn pfn) REQUIRES(lock_);
 
 	/** find_room() - claim @want pages for extend(). */
@@ -168,5 +205,10 @@ private:
 	GuardedList given_back_ GUARDED_BY(lock_);
 	Directory<Region> directory_;
 };
+
+/** is_room() - whether a child of a region's range is a room and not an extent. */
+[[nodiscard]] bool is_room(const resource &child);
+/** find_child() - the child of @parent that holds @address, or null. */
+[[nodiscard]] resource *find_child(const resource &parent, u64 address);
 
 } // namespace unidax::region

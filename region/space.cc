@@ -27,6 +27,13 @@ Allocation::~Allocation()
 
 bool Allocation::busy()
 {
+	if (lent()) {
+		const Cancellation never;
+
+		/* Nobody asked for it to be put offline. */
+		if (ram::online(*loan_->memory.get()) || !take_back(never).ok())
+			return true;
+	}
 	for (const Extent &extent : extents) {
 		if (extent.end() <= idle_until_)
 			continue;
@@ -37,11 +44,16 @@ bool Allocation::busy()
 	return false;
 }
 
-/* The resource tree. */
+/* The resource tree; see region/lending.cc for rooms. */
 
 template <class Visit> void Region::for_each_gap(u64 align, Bad bad, Visit visit)
 {
-	const resource &range = backing_->range();
+	for_each_gap_in(backing_->range(), align, bad, visit);
+}
+
+template <class Visit>
+bool Region::for_each_gap_in(const resource &range, u64 align, Bad bad, Visit &visit)
+{
 	const resource *next = range.child;
 	u64 free_from = range.start;
 
@@ -61,15 +73,18 @@ template <class Visit> void Region::for_each_gap(u64 align, Bad bad, Visit visit
 		const u64 end = align_down(stop, align);
 
 		if (start < end && !visit(Pfn::from_bytes(start), Pages::from_bytes(end - start)))
-			return;
+			return false;
 		if (stop < taken) {
 			free_from = stop + spec_.align;
-		} else {
-			if (!next)
-				return;
-			free_from = next->end + 1;
-			next = next->sibling;
+			continue;
 		}
+		if (!next)
+			return true;
+		/* A room has none: the depth is two. */
+		if (is_room(*next) && !for_each_gap_in(*next, align, bad, visit))
+			return false;
+		free_from = next->end + 1;
+		next = next->sibling;
 	}
 }
 
@@ -89,13 +104,16 @@ Pages Region::gap_at(Pfn pfn, Bad bad)
 	return room;
 }
 
+resource &Region::room_of(Pfn pfn)
+{
+	resource *const child = find_child(backing_->range(), pfn.bytes());
+
+	return child && is_room(*child) ? *child : backing_->range();
+}
+
 resource *Region::find_resource(Pfn pfn)
 {
-	for (resource *child = backing_->range().child; child; child = child->sibling) {
-		if (child->start <= pfn.bytes() && pfn.bytes() <= child->end)
-			return child;
-	}
-	return nullptr;
+	return find_child(room_of(pfn), pfn.bytes());
 }
 
 Result<> Region::claim(const Extent &extent, bool joins, const char *name)
@@ -106,7 +124,7 @@ Result<> Region::claim(const Extent &extent, bool joins, const char *name)
 		return check(adjust_resource(before, before->start,
 					     resource_size(before) + extent.count.bytes()));
 	}
-	if (!__request_region(&backing_->range(), extent.pfn.bytes(), extent.count.bytes(), name,
+	if (!__request_region(&room_of(extent.pfn), extent.pfn.bytes(), extent.count.bytes(), name,
 			      0))
 		return Error(-ENOMEM);
 	return {};
@@ -118,7 +136,7 @@ void Region::unclaim(const Extent &extent)
 	const u64 start = extent.pfn.bytes();
 
 	if (child->start == start)
-		__release_region(&backing_->range(), start, resource_size(child));
+		__release_region(&room_of(extent.pfn), start, resource_size(child));
 	else
 		WARN_ON(adjust_resource(child, child->start, start - child->start));
 }
@@ -377,22 +395,25 @@ void Region::give_back(Box<Allocation> allocation)
 
 bool Region::busy()
 {
+	/* Nobody else takes from the list: a region has one owner left when it is asked. */
 	while (true) {
-		Box<Allocation> idle;
+		Box<Allocation> first;
 
 		{
 			MutexGuard guard(lock_);
 
 			if (list_empty(given_back_.head()))
 				return false;
-
-			Allocation *const first =
-				list_first_entry(given_back_.head(), Allocation, node_);
-
-			if (first->busy())
-				return true;
+			first = Box<Allocation>::adopt(
+				list_first_entry(given_back_.head(), Allocation, node_));
 			list_del(&first->node_);
-			idle = Box<Allocation>::adopt(first);
+		}
+		/* Without the lock: it may have memory to take back from the kernel. */
+		if (first->busy()) {
+			MutexGuard guard(lock_);
+
+			list_add(&first.release()->node_, given_back_.head());
+			return true;
 		}
 	}
 }

@@ -157,6 +157,7 @@ machines=(
 	"resize, reserved|--memory=reserved --mem-size=280M|resize|UNIDAX_EXPECT_ALIGNS=4096 2097152|subdivide uevents resize_live resize_pins resize_model fault_around|UNIDAX_OPS=400"
 	"resize, delayed faults|--memory=reserved --mem-size=280M|delayed|UNIDAX_EXPECT_ALIGNS=4096 2097152|resize_race_delayed fault_around"
 	"data path, delayed copies|--memory=reserved --mem-size=280M|delayed|UNIDAX_EXPECT_ALIGNS=4096 2097152|data_path"
+	"system RAM|--memory=hmem-numa --mem-size=3G --ram=1G --load|loaded|UNIDAX_EXPECT_ALIGNS=2097152|system_ram"
 	"data path|--memory=reserved --mem-size=184M|data|UNIDAX_EXPECT_ALIGNS=4096 2097152|clear events data_path"
 )
 # With the driver built in there are those whose memory is there from the start. What loads and

@@ -28,7 +28,7 @@ flock 9
 # source goes.
 list=$(mktemp "$copy.XXXXXX")
 trap 'rm -f "$list" "$list.edited"' EXIT
-(cd "$root" && find Kbuild Makefile dkms.conf core region fs cdev providers include scripts -type f \
+(cd "$root" && find Kbuild Makefile dkms.conf core region fs ram cdev providers include scripts -type f \
 	! -name '*.o' ! -name '*.ko' ! -name '*.mod' ! -name '*.mod.c' ! -name '.*' \
 	! -name modules.order ! -path 'core/generated/*' | sort) >"$list"
 if [ -f "$copy/.sources" ]; then

@@ -102,7 +102,7 @@ def lock_faults(path, text):
 def check_locks(report):
     """Every lock is of a type that the analysis follows, guards something, and has a planted fault."""
     for path in gatelib.tree_files():
-        if path.endswith((".cc", ".hpp")) and path.split("/")[0] in ("core", "region", "fs", "cdev", "providers"):
+        if path.endswith((".cc", ".hpp")) and path.split("/")[0] in ("core", "region", "fs", "ram", "cdev", "providers"):
             with open(os.path.join(gatelib.ROOT, path), encoding="utf-8") as f:
                 for line in lock_faults(path, f.read()):
                     report.finding(line)

@@ -150,7 +150,7 @@ def cxx_objects():
 def cxx_sources():
     """The C++ units that the tree holds, whether or not a module has them."""
     return sorted(os.path.join(where, name)
-                  for top in ("core", "region", "fs", "cdev", "providers")
+                  for top in ("core", "region", "fs", "ram", "cdev", "providers")
                   for where, _, names in os.walk(os.path.join(ROOT, top))
                   for name in names if name.endswith(".cc"))
 

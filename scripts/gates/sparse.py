@@ -94,7 +94,7 @@ def modules_files(extension):
     """{folder with a make of its own: the files of its modules}; the top's goes down to units and providers."""
     texts = gatelib.tree_files()
     found = {"": [path for path in texts if path.endswith(extension)
-                  and path.split("/")[0] in ("core", "region", "fs", "cdev", "providers", "include")]}
+                  and path.split("/")[0] in ("core", "region", "fs", "ram", "cdev", "providers", "include")]}
     for folder in sorted(os.path.dirname(path) for path in texts if os.path.basename(path) == "Kbuild"):
         if folder and not folder.startswith("providers/"):
             found[folder] = [path for path in texts if os.path.dirname(path) == folder and path.endswith(extension)]

@@ -127,7 +127,7 @@ def apply_and_build(report, kernel, tree, files, work):
             report.check("CONFIG_CPLUSPLUS can be set", not left, left)
             said = probe(kernel, work)
             report.check("a C++ unit becomes .o, .i and .s", not said, said)
-        elif name in ("core", "region", "fs", "cdev", "kconfig") or name.startswith("provider"):
+        elif name in ("core", "region", "fs", "ram", "cdev", "kconfig") or name.startswith("provider"):
             if name == "kconfig":
                 left = kernel.configure(**{option: "m" for option in OPTIONS})
                 report.check("the options can be set", not left, left)

@@ -19,7 +19,7 @@ PLACES = [
     (r"(core/(?:overlay/.*|kernel\.hpp))", DRIVER + r"/\1", "headers"),
     (r"(scripts/(?:Makefile\.cxx|kheaders))", DRIVER + r"/\1", "headers"),
     (r"(Kbuild)", DRIVER + r"/\1", "core"),
-    (r"((?:core|region|fs|cdev)/.*)", DRIVER + r"/\1", None),  # the patch of the folder
+    (r"((?:core|region|fs|ram|cdev)/.*)", DRIVER + r"/\1", None),  # the patch of the folder
     (r"(include/uapi/linux/.*)", r"\1", "cdev"),
     (r"(providers/([^/]+)/.*)", DRIVER + r"/\1", r"provider \2"),
     (r"(Kconfig)", DRIVER + r"/\1", "kconfig"),
@@ -45,7 +45,7 @@ LEFT_OUT = [
 REWORDED = [
     (r"core/overlay/.*\.h", r"\A// (SPDX-License-Identifier: .*)\n", r"/* \1 */\n"),
     (r"cdev/ioctl\.h", r'#include "include/uapi/linux/unidax\.h"', "#include <uapi/linux/unidax.h>"),
-    (r"(core|region|fs|cdev|providers|selftests)/.*", r"Documentation/(architecture|compatibility|cxx-in-the-kernel|data-path|observability)\.rst",
+    (r"(core|region|fs|ram|cdev|providers|selftests)/.*", r"Documentation/(architecture|compatibility|cxx-in-the-kernel|data-path|observability)\.rst",
      DOCS + r"/\1.rst"),
 ]
 
@@ -138,11 +138,17 @@ of parts, which are started in order and stopped in reverse.
 The option that builds it comes when all parts are there; until then
 "make CONFIG_UNIDAX=m drivers/dax/unidax/" compiles what there is.
 """),
+    ("ram", "dax/unidax: memory as System RAM", """
+What memory hotplug is told when an instance is handed to the kernel, and
+how it is asked to give it back, which it may refuse. Such memory is a
+memory group of its own, in the tier of slow memory.
+"""),
     ("region", "dax/unidax: regions and their division into extents", """
 A region is a span of physical memory. Extents of it are claimed as
 children of its busy resource, cleared unless the region is persistent,
 and given their mapping and index before any page table can hold them.
-They come back when no page of them is in use.
+They come back when no page of them is in use. An extent that is lent to
+the kernel as System RAM loses its page maps meanwhile.
 """),
     ("fs", "dax/unidax: one inode and address_space for each device", """
 A device node is any number of inodes, each with an address_space of its

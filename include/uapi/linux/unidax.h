@@ -78,8 +78,8 @@ struct unidax_zero {
  * UNIDAX_RESIZE - grow or shrink an instance while it is in use.
  *
  * The descriptor is open for writing. Errors: EINVAL (not a multiple of the granule, flags), ENOSPC
- * (the region has no room), EBUSY (pages behind the new end stay in use), EBADF (not open for
- * writing), EINTR (killed), E2BIG, EFAULT, ENOMEM, ENXIO (removed). On error nothing has changed.
+ * (the region has no room), EBUSY (pages behind the new end stay in use; System RAM), EBADF (not open
+ * for writing), EINTR (killed), E2BIG, EFAULT, ENOMEM, ENXIO (removed). On error nothing has changed.
  */
 #define UNIDAX_RESIZE _IOW(UNIDAX_IOCTL, 0x01, struct unidax_resize)
 
@@ -90,7 +90,8 @@ struct unidax_zero {
  * meanwhile, a resize among them, and on persistent memory it is durable when it returns. The
  * descriptor is open for writing. Errors: EINVAL (not a multiple of 4096, flags), ENOSPC (the range
  * reaches past the end), EIO (a page that is known to be bad), EBADF (not open for writing), EINTR
- * (killed), E2BIG, EFAULT, ENXIO (removed). What comes before the place of an error is cleared.
+ * (killed), E2BIG, EFAULT, ENXIO (removed), EBUSY (System RAM). What comes before the place of an
+ * error is cleared.
  */
 #define UNIDAX_ZERO _IOWR(UNIDAX_IOCTL, 0x02, struct unidax_zero)
 

@@ -21,6 +21,9 @@ PROBE = """
 #include <linux/io.h>
 #include <linux/ioport.h>
 #include <linux/kobject.h>
+#include <linux/memory-tiers.h>
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
 #include <linux/memregion.h>
 #include <linux/memremap.h>
 #include <linux/miscdevice.h>

@@ -1,0 +1,602 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * system_ram: an instance is handed to the kernel as System RAM and taken back, by
+ * its attribute `mode'. What the kernel has of it then; who is refused what
+ * meanwhile, and what is refused before; that no byte of the kernel's is left in
+ * it afterwards; and that it is usable after everything that can fail on the way.
+ * A provider can be unloaded at any time: memory that the kernel does not give
+ * back stays what it is until it is offline.
+ *
+ * It wants a region of 3 GiB that is aligned to 1 GiB and has a node of its own.
+ * What fails is made to fail by unidax_override, and skipped without it.
+ */
+#define _GNU_SOURCE
+#include <linux/mempolicy.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include "unidax_test.h"
+#include "kselftest_harness.h"
+#include "module_test.h"
+#include "resize.h"
+
+#define MEMORY "/sys/devices/system/memory"
+#define RAM "System RAM (unidax)"
+#define SIZE GIB(1)
+
+FIXTURE(system_ram) {
+	struct region region;
+	char a[NAME_LENGTH], b[NAME_LENGTH];	/* of SIZE, the first of the region; of 64 MiB */
+	char sysfs[PATH_MAX];			/* a's folder */
+	unsigned long long start;		/* of a */
+	int fd;					/* a, opened before */
+	unsigned long block;			/* bytes of a memory block */
+	struct image override;
+	bool ready, has_override;
+};
+
+/* --- modes ------------------------------------------------------------- */
+
+static int set_mode(const char *name, const char *mode)
+{
+	return dax_write(name, "mode", "%s", mode);
+}
+
+static bool mode_is(const char *name, const char *mode)
+{
+	char path[PATH_MAX], text[32];
+
+	snprintf(path, sizeof(path), UNIDAX_CLASS "/%s/mode", name);
+	return sysfs_read(path, text, sizeof(text)) > 0 && !strcmp(text, mode);
+}
+
+/* --- what the kernel has ----------------------------------------------- */
+
+static unsigned long block_size(void)
+{
+	char text[32];
+
+	if (sysfs_read(MEMORY "/block_size_bytes", text, sizeof(text)) <= 0)
+		return 0;
+	return strtoul(text, NULL, 16);
+}
+
+/* 0 or a negative errno. */
+static int block_write(unsigned long long address, unsigned long size, const char *state)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), MEMORY "/memory%llu/state", address / size);
+	return sysfs_write(path, state);
+}
+
+/* "offline", "online"; empty when there is no such block. */
+static const char *block_state(unsigned long long address, unsigned long size)
+{
+	static char text[32];
+	char path[128];
+
+	text[0] = '\0';
+	snprintf(path, sizeof(path), MEMORY "/memory%llu/state", address / size);
+	if (sysfs_read(path, text, sizeof(text)) < 0)
+		text[0] = '\0';
+	return text;
+}
+
+/* MemTotal, bytes: of a node, or of all for -1. */
+static unsigned long mem_total(int node)
+{
+	unsigned long kb = 0;
+	char path[128] = "/proc/meminfo", line[256], *word;
+	FILE *f;
+
+	if (node >= 0)
+		snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		word = strstr(line, "MemTotal:");
+		if (word)
+			kb = strtoul(word + strlen("MemTotal:"), NULL, 10);
+	}
+	if (f)
+		fclose(f);
+	return KIB(kb);
+}
+
+/* Whether /proc/iomem has so many bytes in spans of that name, in the region's range. */
+static bool iomem_has(const struct region *region, const char *name, unsigned long bytes)
+{
+	unsigned long long start, end;
+	char line[256], text[128];
+	unsigned long sum = 0;
+	FILE *f = fopen("/proc/iomem", "r");
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, " %llx-%llx : %127[^\n]", &start, &end, text) == 3 &&
+		    !strcmp(text, name) && region->start <= start &&
+		    end < region->start + region->size)
+			sum += end - start + 1;
+	}
+	if (f)
+		fclose(f);
+	if (sum != bytes)
+		printf("# /proc/iomem has %#lx bytes of %s\n", sum, name);
+	return sum == bytes;
+}
+
+/* --- fixture ----------------------------------------------------------- */
+
+FIXTURE_SETUP(system_ram)
+{
+	char path[PATH_MAX];
+
+	self->fd = -1;
+	self->block = block_size();
+	if (geteuid() || !region_find(MIB(2), &self->region) || !self->block ||
+	    SIZE % self->block || self->region.start % SIZE || self->region.size < 3 * SIZE)
+		return;
+	self->has_override = !image_read("unidax_override", &self->override);
+	ASSERT_EQ(0, sysfs_write(MEMORY "/auto_online_blocks", "offline"));
+	ASSERT_EQ(0, region_empty(&self->region));
+	ASSERT_EQ(0, instance_create_sized(&self->region, self->a, SIZE));
+	ASSERT_EQ(0, instance_create_sized(&self->region, self->b, MIB(64)));
+	snprintf(path, sizeof(path), UNIDAX_CLASS "/%s", self->a);
+	ASSERT_NE(NULL, realpath(path, self->sysfs));
+	self->start = sysfs_number(self->sysfs, "resource");
+	ASSERT_EQ(self->region.start, self->start);
+	self->fd = instance_open(self->a, O_RDWR);
+	ASSERT_LE(0, self->fd);
+	become_victim();
+	self->ready = true;
+}
+
+FIXTURE_TEARDOWN(system_ram)
+{
+	module_unload("unidax_override");
+	free(self->override.data);
+	if (self->fd >= 0)
+		close(self->fd);
+	if (!self->ready || !loaded_provider())
+		return;
+	if (mode_is(self->a, "system-ram"))
+		EXPECT_EQ(0, set_mode(self->a, "devdax"));
+	EXPECT_EQ(0, region_restore(&self->region));
+}
+
+#define REQUIRE_RAM() do {							\
+	REQUIRE_REGION(&self->region, MIB(2));					\
+	if (!self->ready) {							\
+		ASSERT_FALSE(dax_expected(MIB(2))) {				\
+			TH_LOG("no aligned region of 3 GiB");			\
+		}								\
+		SKIP(return, "no aligned region of 3 GiB");			\
+	}									\
+} while (0)
+
+/* Make a function fail from now on. */
+#define OVERRIDE(_func, _ret) do {						\
+	char _text[128];							\
+	snprintf(_text, sizeof(_text), "func=%s ret=%d comm=" VICTIM, _func, _ret); \
+	if (!self->has_override)						\
+		SKIP(return, "no unidax_override.ko");				\
+	ASSERT_EQ(0, image_load(&self->override, _text));			\
+} while (0)
+
+/* And no more; it has failed. */
+#define END_OVERRIDE() do {							\
+	EXPECT_LT(0, override_hits());						\
+	EXPECT_EQ(0, module_unload("unidax_override"));				\
+} while (0)
+
+/* All of a's bytes through a mapping: it must be usable. */
+#define MAP() ({								\
+	char *_p = map_shared(self->fd, SIZE, 0);				\
+	ASSERT_NE(MAP_FAILED, _p);						\
+	_p;									\
+})
+
+/* It is a device as before, in every respect, and empty. */
+#define EXPECT_USABLE_AND_CLEAN() do {						\
+	char *_q;								\
+	EXPECT_TRUE(mode_is(self->a, "devdax"));				\
+	_q = MAP();								\
+	EXPECT_EQ(SIZE, not_zero(_q, SIZE));					\
+	fill(_q, MIB(4), 5);							\
+	EXPECT_EQ(MIB(4), differs(_q, MIB(4), 5));				\
+	munmap(_q, SIZE);							\
+	EXPECT_EQ(0, dax_resize(self->a, SIZE / 2));				\
+	EXPECT_EQ(0, dax_resize(self->a, SIZE));				\
+	EXPECT_TRUE(iomem_has(&self->region, RAM, 0));				\
+	EXPECT_TRUE(iomem_has(&self->region, "dax_room", 0));			\
+	EXPECT_TRUE(region_adds_up(&self->region));				\
+} while (0)
+
+/* --- there and back ---------------------------------------------------- */
+
+/* Put pages into a node; 0, or -1 and errno. */
+static long bind_to(void *p, size_t length, int node)
+{
+	unsigned long mask = 1UL << node;
+
+	return syscall(SYS_mbind, p, length, MPOL_BIND, &mask, 64, 0);
+}
+
+TEST_F_TIMEOUT(system_ram, there_and_back, 120)
+{
+	unsigned long total = mem_total(-1), at;
+	const size_t used = MIB(32);
+	int node;
+	char *p;
+
+	REQUIRE_RAM();
+	node = dax_number(self->a, "target_node");
+	ASSERT_LE(0, node);
+	EXPECT_TRUE(mode_is(self->a, "devdax"));
+	EXPECT_EQ(0644, mode_of(self->sysfs, "mode"));
+	p = MAP();
+	fill(p, SIZE, 1);
+	munmap(p, SIZE);
+
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	EXPECT_TRUE(mode_is(self->a, "system-ram"));
+	EXPECT_EQ(SIZE, dax_number(self->a, "size"));
+	EXPECT_TRUE(iomem_has(&self->region, RAM, SIZE));
+	/* The policy is to leave it offline. */
+	for (at = 0; at < SIZE; at += self->block)
+		EXPECT_STREQ("offline", block_state(self->start + at, self->block));
+	EXPECT_EQ(total, mem_total(-1));
+	/* Again: it is already. */
+	EXPECT_EQ(0, set_mode(self->a, "system-ram"));
+
+	ASSERT_EQ(0, block_write(self->start, self->block, "online_movable"));
+	EXPECT_EQ(total + self->block, mem_total(-1));
+	EXPECT_EQ(self->block, mem_total(node));
+	p = mmap(NULL, used, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, bind_to(p, used, node));
+	fill(p, used, 2);
+	EXPECT_EQ(used, differs(p, used, 2));
+	EXPECT_LE(self->start, physical(p));
+	EXPECT_GT(self->start + self->block, physical(p));
+	/* What is in it can go elsewhere if it is let. */
+	syscall(SYS_mbind, p, used, MPOL_DEFAULT, NULL, 0, 0);
+
+	ASSERT_EQ(0, set_mode(self->a, "devdax"));
+	EXPECT_EQ(used, differs(p, used, 2));
+	EXPECT_STREQ("", block_state(self->start, self->block));
+	EXPECT_EQ(total, mem_total(-1));
+	EXPECT_USABLE_AND_CLEAN();
+	munmap(p, used);
+}
+
+TEST_F_TIMEOUT(system_ram, policy_online, 120)
+{
+	unsigned long total = mem_total(-1);
+
+	REQUIRE_RAM();
+	ASSERT_EQ(0, sysfs_write(MEMORY "/auto_online_blocks", "online_movable"));
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(total + SIZE, mem_total(-1));
+	EXPECT_EQ(0, sysfs_write(MEMORY "/auto_online_blocks", "offline"));
+	ASSERT_EQ(0, set_mode(self->a, "devdax"));
+	EXPECT_EQ(total, mem_total(-1));
+	EXPECT_USABLE_AND_CLEAN();
+}
+
+/* --- while it is System RAM -------------------------------------------- */
+
+TEST_F_TIMEOUT(system_ram, inert, 120)
+{
+	struct unidax_resize resize = { .size = sizeof(resize), .bytes = SIZE / 2 };
+	struct unidax_zero zero = { .size = sizeof(zero), .bytes = PAGE };
+	char byte = 1;
+
+	REQUIRE_RAM();
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(-EBUSY, instance_open(self->a, O_RDWR));
+	EXPECT_EQ(EBUSY, mmap_errno(NULL, MIB(2), PROT_READ, MAP_SHARED, self->fd, 0));
+	EXPECT_EQ(-1, pread(self->fd, &byte, 1, 0));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(-1, pwrite(self->fd, &byte, 1, 0));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(-1, ioctl(self->fd, UNIDAX_RESIZE, &resize));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(-1, ioctl(self->fd, UNIDAX_ZERO, &zero));
+	EXPECT_EQ(EBUSY, errno);
+	EXPECT_EQ(-EBUSY, dax_resize(self->a, 0));
+	EXPECT_EQ(-EBUSY, dax_resize(self->a, SIZE / 2));
+	EXPECT_EQ(-EBUSY, dax_resize(self->a, SIZE + MIB(2)));
+	EXPECT_EQ(-EBUSY, dax_write(self->a, "align", "%lu", PAGE));
+	EXPECT_EQ(-EBUSY, dax_write(self->a, "mapping", "%llx-%llx", self->start + 2 * SIZE,
+				    self->start + 2 * SIZE + MIB(2) - 1));
+	EXPECT_EQ(-EBUSY, region_write(&self->region, "delete", "%s", self->a));
+	EXPECT_TRUE(mode_is(self->a, "system-ram"));
+	EXPECT_TRUE(iomem_has(&self->region, RAM, SIZE));
+	EXPECT_EQ(0, set_mode(self->a, "devdax"));
+	EXPECT_USABLE_AND_CLEAN();
+}
+
+TEST_F_TIMEOUT(system_ram, others_go_on, 120)
+{
+	char c[NAME_LENGTH], *p;
+	unsigned long rest;
+	int fd;
+
+	REQUIRE_RAM();
+	fd = instance_open(self->b, O_RDWR);
+	ASSERT_LE(0, fd);
+	p = map_shared(fd, MIB(128), 0);
+	ASSERT_NE(MAP_FAILED, p);
+	fill(p, MIB(64), 3);
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	/* Nobody else can claim what is free of the region, but the region can. */
+	rest = self->region.size - SIZE;
+	EXPECT_TRUE(iomem_has(&self->region, "dax_room", rest));
+	EXPECT_EQ(rest - MIB(64), region_number(&self->region, "available_size"));
+	EXPECT_EQ(MIB(64), differs(p, MIB(64), 3));
+	EXPECT_EQ(0, dax_resize(self->b, MIB(128)));
+	EXPECT_EQ(MIB(64), not_zero(p + MIB(64), MIB(64)));
+	EXPECT_EQ(0, dax_resize(self->b, MIB(32)));
+	EXPECT_EQ(MIB(32), differs(p, MIB(32), 3));
+	EXPECT_EQ(0, instance_create_sized(&self->region, c, MIB(96)));
+	EXPECT_TRUE(iomem_has(&self->region, self->b, MIB(32)));
+	EXPECT_TRUE(iomem_has(&self->region, c, MIB(96)));
+	EXPECT_EQ(0, instance_delete(&self->region, c));
+	EXPECT_TRUE(region_adds_up(&self->region));
+	EXPECT_TRUE(iomem_has(&self->region, "dax_room", rest));
+	EXPECT_EQ(0, set_mode(self->a, "devdax"));
+	EXPECT_EQ(MIB(32), differs(p, MIB(32), 3));
+	munmap(p, MIB(128));
+	close(fd);
+	EXPECT_USABLE_AND_CLEAN();
+}
+
+/* Three of them beside each other, taken back in another order. */
+TEST_F_TIMEOUT(system_ram, several, 120)
+{
+	static const int orders[][3] = { { 1, 0, 2 }, { 0, 2, 1 } };
+	char names[3][NAME_LENGTH];
+	unsigned int i, j;
+
+	REQUIRE_RAM();
+	ASSERT_EQ(0, instance_delete(&self->region, self->b));
+	strcpy(names[0], self->a);
+	for (i = 1; i < 3; i++)
+		ASSERT_EQ(0, instance_create_sized(&self->region, names[i], SIZE));
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		for (j = 0; j < 3; j++) {
+			ASSERT_EQ(0, set_mode(names[orders[i][j]], "system-ram"));
+			EXPECT_TRUE(iomem_has(&self->region, RAM, (j + 1) * SIZE));
+			EXPECT_TRUE(iomem_has(&self->region, "dax_room",
+					      self->region.size - (j + 1) * SIZE));
+		}
+		for (j = 0; j < 3; j++) {
+			unsigned long left = (2 - j) * SIZE;
+
+			ASSERT_EQ(0, set_mode(names[orders[!i][j]], "devdax"));
+			EXPECT_TRUE(iomem_has(&self->region, RAM, left));
+			EXPECT_TRUE(iomem_has(&self->region, "dax_room",
+					      left ? self->region.size - left : 0));
+		}
+		EXPECT_TRUE(region_adds_up(&self->region));
+	}
+	for (i = 1; i < 3; i++)
+		EXPECT_EQ(0, instance_delete(&self->region, names[i]));
+}
+
+/* Two extents, with something between them. */
+TEST_F_TIMEOUT(system_ram, extents, 120)
+{
+	REQUIRE_RAM();
+	ASSERT_EQ(0, dax_write(self->a, "mapping", "%llx-%llx", self->start + 2 * SIZE,
+			       self->start + 3 * SIZE - 1));
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	EXPECT_TRUE(iomem_has(&self->region, RAM, 2 * SIZE));
+	EXPECT_TRUE(iomem_has(&self->region, "dax_room", self->region.size - 2 * SIZE));
+	EXPECT_EQ(0, dax_resize(self->b, MIB(128)));
+	ASSERT_EQ(0, block_write(self->start + 2 * SIZE, self->block, "online_movable"));
+	EXPECT_EQ(0, set_mode(self->a, "devdax"));
+	EXPECT_EQ(0, dax_resize(self->a, SIZE));
+	EXPECT_USABLE_AND_CLEAN();
+}
+
+/* --- refused ----------------------------------------------------------- */
+
+TEST_F_TIMEOUT(system_ram, refused, 120)
+{
+	struct iovec page = { .iov_len = PAGE };
+	int fds[2];
+	char *p, byte[PAGE];
+
+	REQUIRE_RAM();
+	EXPECT_EQ(-EINVAL, set_mode(self->a, "ram"));
+	EXPECT_EQ(-EINVAL, set_mode(self->a, "system-ram2"));
+	EXPECT_EQ(0, set_mode(self->a, "devdax"));
+	/* Not whole chunks. */
+	EXPECT_EQ(-EINVAL, set_mode(self->b, "system-ram"));
+	EXPECT_EQ(0, dax_resize(self->a, SIZE - MIB(2)));
+	EXPECT_EQ(-EINVAL, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(0, dax_resize(self->a, 0));
+	EXPECT_EQ(-EINVAL, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(0, dax_resize(self->a, SIZE));
+	/* Mapped, touched or not. */
+	p = MAP();
+	EXPECT_EQ(-EBUSY, set_mode(self->a, "system-ram"));
+	fill(p, PAGE, 4);
+	EXPECT_EQ(-EBUSY, set_mode(self->a, "system-ram"));
+	/* Pinned. */
+	ASSERT_EQ(0, pipe(fds));
+	page.iov_base = p;
+	ASSERT_EQ(PAGE, vmsplice(fds[1], &page, 1, 0));
+	munmap(p, SIZE);
+	EXPECT_EQ(-EBUSY, set_mode(self->a, "system-ram"));
+	EXPECT_TRUE(mode_is(self->a, "devdax"));
+	/* It is as before. */
+	p = MAP();
+	EXPECT_EQ(PAGE, differs(p, PAGE, 4));
+	munmap(p, SIZE);
+	ASSERT_EQ(PAGE, read(fds[0], byte, PAGE));
+	EXPECT_EQ(PAGE, differs(byte, PAGE, 4));
+	EXPECT_EQ(0, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(0, set_mode(self->a, "devdax"));
+	EXPECT_USABLE_AND_CLEAN();
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* --- what can fail ----------------------------------------------------- */
+
+/* The kernel does not take it: all is as before, the bytes too. */
+TEST_F_TIMEOUT(system_ram, add_fails, 120)
+{
+	char *p;
+
+	REQUIRE_RAM();
+	p = MAP();
+	fill(p, SIZE, 6);
+	munmap(p, SIZE);
+	OVERRIDE("add_memory_driver_managed", -ENOMEM);
+	EXPECT_EQ(-ENOMEM, set_mode(self->a, "system-ram"));
+	END_OVERRIDE();
+	EXPECT_TRUE(mode_is(self->a, "devdax"));
+	p = MAP();
+	EXPECT_EQ(SIZE, differs(p, SIZE, 6));
+	munmap(p, SIZE);
+	EXPECT_EQ(0, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(0, set_mode(self->a, "devdax"));
+	EXPECT_USABLE_AND_CLEAN();
+}
+
+/* The kernel does not give it back: it goes on using it. */
+TEST_F_TIMEOUT(system_ram, remove_fails, 120)
+{
+	unsigned long total;
+
+	REQUIRE_RAM();
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	ASSERT_EQ(0, block_write(self->start, self->block, "online_movable"));
+	total = mem_total(-1);
+	OVERRIDE("offline_and_remove_memory", -EBUSY);
+	EXPECT_EQ(-EBUSY, set_mode(self->a, "devdax"));
+	END_OVERRIDE();
+	EXPECT_TRUE(mode_is(self->a, "system-ram"));
+	EXPECT_EQ(total, mem_total(-1));
+	EXPECT_STREQ("online", block_state(self->start, self->block));
+	EXPECT_TRUE(iomem_has(&self->region, RAM, SIZE));
+	EXPECT_EQ(-EBUSY, instance_open(self->a, O_RDWR));
+	EXPECT_EQ(0, set_mode(self->a, "devdax"));
+	EXPECT_USABLE_AND_CLEAN();
+}
+
+/* There are no page maps for it on the way back: nobody has it, until there are. */
+TEST_F_TIMEOUT(system_ram, page_maps_fail, 120)
+{
+	REQUIRE_RAM();
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	OVERRIDE("memremap_pages", -ENOMEM);
+	EXPECT_EQ(-ENOMEM, set_mode(self->a, "devdax"));
+	END_OVERRIDE();
+	EXPECT_TRUE(mode_is(self->a, "system-ram"));
+	EXPECT_TRUE(iomem_has(&self->region, RAM, 0));
+	EXPECT_TRUE(iomem_has(&self->region, self->a, SIZE));
+	EXPECT_EQ(-EBUSY, instance_open(self->a, O_RDWR));
+	EXPECT_EQ(EBUSY, mmap_errno(NULL, MIB(2), PROT_READ, MAP_SHARED, self->fd, 0));
+	/* From there to either mode. */
+	EXPECT_EQ(0, set_mode(self->a, "system-ram"));
+	EXPECT_TRUE(iomem_has(&self->region, RAM, SIZE));
+	OVERRIDE("memremap_pages", -ENOMEM);
+	EXPECT_EQ(-ENOMEM, set_mode(self->a, "devdax"));
+	END_OVERRIDE();
+	EXPECT_EQ(0, set_mode(self->a, "devdax"));
+	EXPECT_USABLE_AND_CLEAN();
+}
+
+/* --- the provider goes ------------------------------------------------- */
+
+TEST_F_TIMEOUT(system_ram, unload, 120)
+{
+	const char *provider = loaded_provider();
+	char parameters[2048];
+	unsigned long total;
+
+	REQUIRE_RAM();
+	ASSERT_NE(NULL, provider);
+	loaded_parameters(provider, parameters, sizeof(parameters));
+	total = mem_total(-1);
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	ASSERT_EQ(0, block_write(self->start, self->block, "online_movable"));
+	/* It can be had back, and is. */
+	ASSERT_EQ(0, module_unload(provider));
+	EXPECT_EQ(total, mem_total(-1));
+	EXPECT_TRUE(iomem_has(&self->region, RAM, 0));
+	EXPECT_TRUE(iomem_has(&self->region, self->a, 0));
+	ASSERT_EQ(0, module_load(provider, parameters));
+	ASSERT_EQ(0, region_restore(&self->region));
+}
+
+TEST_F_TIMEOUT(system_ram, unload_in_use, 120)
+{
+	const char *provider = loaded_provider();
+	char parameters[2048];
+	unsigned long total;
+
+	REQUIRE_RAM();
+	ASSERT_NE(NULL, provider);
+	loaded_parameters(provider, parameters, sizeof(parameters));
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	ASSERT_EQ(0, block_write(self->start, self->block, "online_movable"));
+	total = mem_total(-1);
+	OVERRIDE("offline_and_remove_memory", -EBUSY);
+	ASSERT_EQ(0, module_unload(provider));
+	END_OVERRIDE();
+	EXPECT_NE(0, access(self->sysfs, F_OK));
+	close(self->fd);
+	self->fd = -1;
+	/* The kernel goes on using it, and nobody else can have it. */
+	nap_ms(1500);
+	EXPECT_EQ(total, mem_total(-1));
+	EXPECT_STREQ("online", block_state(self->start, self->block));
+	EXPECT_TRUE(iomem_has(&self->region, RAM, SIZE));
+	EXPECT_EQ(-EWOULDBLOCK, module_unload(UNIDAX_CORE));
+	/* Until whoever put it online puts it offline. */
+	ASSERT_EQ(0, block_write(self->start, self->block, "offline"));
+	EXPECT_EQ(0, module_unload_soon(UNIDAX_CORE, 20));
+	EXPECT_TRUE(iomem_has(&self->region, RAM, 0));
+	EXPECT_TRUE(iomem_has(&self->region, self->a, 0));
+	EXPECT_EQ(total - self->block, mem_total(-1));
+	ASSERT_EQ(0, module_load(UNIDAX_CORE, ""));
+	ASSERT_EQ(0, module_load(provider, parameters));
+	ASSERT_EQ(0, region_restore(&self->region));
+}
+
+/* --- who is told ------------------------------------------------------- */
+
+TEST_F_TIMEOUT(system_ram, uevent, 120)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	static const char *const modes[] = { "system-ram", "devdax" };
+	char text[4096], expected[32];
+	int fd, i, told;
+	ssize_t n;
+
+	REQUIRE_RAM();
+	fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, bind(fd, (struct sockaddr *)&address, sizeof(address)));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, set_mode(self->a, modes[i]));
+		snprintf(expected, sizeof(expected), "DAX_MODE=%s", modes[i]);
+		told = 0;
+		while ((n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT)) > 0) {
+			text[n] = '\0';
+			if (!strncmp(text, "change@", 7) && strstr(text, self->a) &&
+			    memmem(text, n, expected, strlen(expected) + 1))
+				told++;
+		}
+		EXPECT_EQ(1, told);
+	}
+	close(fd);
+}
+
+TEST_HARNESS_MAIN
