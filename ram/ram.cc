@@ -3,9 +3,10 @@
  * Memory as System RAM: what the kernel's memory hotplug is told, and how it is taken back. Which
  * memory that is, and that nobody else uses it, is its caller's business.
  *
- * Wraps include/linux/memory_hotplug.h, include/linux/memory.h (memory groups) and
+ * Wraps include/linux/memory_hotplug.h, include/linux/memory.h (memory groups, the notifier) and
  * include/linux/memory-tiers.h.
  */
+#include "core/bad_pages.hpp"
 #include "core/compat.hpp"
 #include "core/interface.hpp"
 #include "core/unit.hpp"
@@ -39,10 +40,49 @@ private:
 	using Unique::Unique;
 };
 
+/*
+ * What the kernel found bad while it had the memory is marked in struct pages, which go with it. It
+ * is looked at when a block has just been put offline, by whomever; of all memory, since any of it
+ * may be a provider's one day.
+ */
+constinit notifier_block watch = {
+	.notifier_call = [](notifier_block *, unsigned long action, void *data) -> int {
+		const auto &block = *static_cast<const struct memory_notify *>(data);
+		const Pages count{block.nr_pages};
+
+		for (Pages at; action == MEM_OFFLINE && at < count; at += Pages{1}) {
+			const Pfn pfn = Pfn{block.start_pfn} + at;
+
+			if (PageHWPoison(pfn_to_page(pfn.n)))
+				bad_pages->add(pfn);
+		}
+		return NOTIFY_OK;
+	},
+};
+
+void unregister_watch(notifier_block *block)
+{
+	unregister_memory_notifier(block);
+}
+
+class Watch : public Unique<notifier_block *, unregister_watch> {
+public:
+	/** make() - Context: process context. Errors: what register_memory_notifier() returns. */
+	[[nodiscard]] static Result<Watch> make(notifier_block &block)
+	{
+		TRY(check(register_memory_notifier(&block)));
+		return Watch(&block);
+	}
+
+private:
+	using Unique::Unique;
+};
+
 struct State {
-	explicit State(MemoryType type) : type(move(type)) {}
+	State(MemoryType type, Watch bad) : type(move(type)), bad(move(bad)) {}
 
 	MemoryType type;
+	Watch bad;
 };
 
 Slot<State> state;
@@ -248,8 +288,9 @@ namespace {
 Result<> start()
 {
 	MemoryType type = TRY(MemoryType::make());
+	Watch bad = TRY(Watch::make(watch));
 
-	state.emplace(move(type));
+	state.emplace(move(type), move(bad));
 	return {};
 }
 

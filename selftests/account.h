@@ -78,6 +78,13 @@ static const struct act acts[] = {
 	{ "memregion_alloc", "region number", ACQUIRES, { RESULT, NONE }, NUMBER },
 	RELEASE_OF("memregion_free", "region number", ARG0, NONE),
 
+	{ "alloc_memory_type", "memory type", ACQUIRES, { RESULT, NONE }, NOT_ERR },
+	RELEASE_OF("destroy_memory_type", "memory type", ARG0, NONE),
+	RELEASE_OF("put_memory_type", "memory type", ARG0, NONE),
+
+	{ "register_memory_notifier", "memory notifier", ACQUIRES, { ARG0, NONE }, ZERO },
+	RELEASE_OF("unregister_memory_notifier", "memory notifier", ARG0, NONE),
+
 	{ "__platform_driver_register", "driver", ACQUIRES, { ARG0, NONE }, ZERO },
 	RELEASE_OF("platform_driver_unregister", "driver", ARG0, NONE),
 

@@ -21,6 +21,10 @@
 #include "module_test.h"
 #include "resize.h"
 
+#ifndef MADV_HWPOISON
+#define MADV_HWPOISON 100
+#endif
+
 #define MEMORY "/sys/devices/system/memory"
 #define RAM "System RAM (unidax)"
 #define SIZE GIB(1)
@@ -568,6 +572,72 @@ TEST_F_TIMEOUT(system_ram, unload_in_use, 120)
 	ASSERT_EQ(0, module_load(UNIDAX_CORE, ""));
 	ASSERT_EQ(0, module_load(provider, parameters));
 	ASSERT_EQ(0, region_restore(&self->region));
+}
+
+/* --- it goes bad ------------------------------------------------------- */
+
+struct found_bad {
+	int node, error;
+	unsigned long long page;	/* its physical address */
+};
+
+/* In a child: a page of the node goes bad under whoever has it. */
+static int loses_a_page(void *arg)
+{
+	struct found_bad *bad = arg;
+	char *p;
+
+	p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED || bind_to(p, PAGE, bad->node))
+		return 1;
+	*(volatile char *)p = 1;
+	bad->page = physical(p);
+	bad->error = madvise(p, PAGE, MADV_HWPOISON) ? errno : 0;
+	return 0;
+}
+
+/* What failed in the kernel's hands is known when the memory is a device's again. */
+TEST_F_TIMEOUT(system_ram, bad_page, 120)
+{
+	struct found_bad *bad = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char path[PATH_MAX + 16], text[4096], expected[64], bytes[PAGE];
+	int verdict;
+	off_t at;
+
+	REQUIRE_RAM();
+	ASSERT_NE(MAP_FAILED, bad);
+	bad->node = dax_number(self->a, "target_node");
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	ASSERT_EQ(0, block_write(self->start, self->block, "online_movable"));
+	verdict = in_child(loses_a_page, bad);
+	/* Some kernels tell it that it has lost a page before it touches it again. */
+	if (verdict != -SIGBUS)
+		ASSERT_EQ(0, verdict);
+	ASSERT_EQ(0, set_mode(self->a, "devdax"));
+	if (bad->error)
+		SKIP(return, "no MADV_HWPOISON");
+	ASSERT_LE(self->start, bad->page);
+	ASSERT_GT(self->start + self->block, bad->page);
+	snprintf(path, sizeof(path), "%s/badblocks", self->region.dir);
+	snprintf(expected, sizeof(expected), "%llu %lu",
+		 (bad->page - self->region.start) / 512, PAGE / 512);
+	ASSERT_LT(0, sysfs_read(path, text, sizeof(text)));
+	EXPECT_STREQ(expected, text);
+	at = bad->page - self->start;
+	EXPECT_EQ(-1, pread(self->fd, bytes, PAGE, at));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(PAGE, pread(self->fd, bytes, PAGE, at + PAGE));
+	EXPECT_EQ(PAGE, not_zero(bytes, PAGE));
+	/* The kernel would meet it again. */
+	EXPECT_EQ(-EIO, set_mode(self->a, "system-ram"));
+	EXPECT_TRUE(mode_is(self->a, "devdax"));
+	close(self->fd);
+	self->fd = -1;
+	/* An unloaded core has forgotten. */
+	ASSERT_EQ(0, stack_reload());
+	ASSERT_TRUE(region_find(MIB(2), &self->region));
+	munmap(bad, PAGE);
 }
 
 /* --- who is told ------------------------------------------------------- */

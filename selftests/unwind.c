@@ -67,6 +67,8 @@ static const struct step load_steps[] = {
 	  .group = "slab cache" },
 	{ "register_filesystem", -ODD, ODD, ODD },
 	{ "kern_mount", -ODD, ODD, ODD },
+	{ "alloc_memory_type", -ODD, ODD, ODD },
+	{ "register_memory_notifier", -ODD, ODD, ODD },
 	{ "alloc_chrdev_region", -ODD, ODD, ODD },
 	{ "__class_create", -ODD, ODD, ODD, .optional = true, .group = "class" },
 	{ "class_create", -ODD, ODD, ODD, .optional = true, .group = "class" },

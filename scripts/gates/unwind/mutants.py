@@ -60,6 +60,8 @@ MUTANTS = [
         ("group not unregistered", "leak", "\tWARN_ON(memory_group_unregister(id));\n", ""),
         ("type of memory not dropped", "mirror", "\tcompat::drop_memory_type(type);\n", ""),
         ("type of the node not cleared", "leak", "\tclear_node_memory_type(node, state->type.get());\n", ""),
+        ("notifier not unregistered", "mirror", "\tunregister_memory_notifier(block);\n", ""),
+        ("members of the state swapped", "mirror", "\tMemoryType type;\n\tWatch bad;\n", "\tWatch bad;\n\tMemoryType type;\n"),
         ("memory never taken back", "mirror", "TRY(check(offline_and_remove_memory(piece.start, piece.size)));", ";")),
     *of("core/directory.hpp",
         ("directory not put when it cannot be added", "leak", "\t\t\tkobject_put(&node->kobject);\n\t\t\treturn",
