@@ -190,6 +190,7 @@ ssize_t splice_read(File *file, loff_t *position, pipe_inode_info *pipe, size_t 
 /**
  * memmap_on_memory() - flags of add_memory_driver_managed() for memory that holds its own struct
  * pages, where the administrator wants that (memory_hotplug.memmap_on_memory).
+ * @none: nothing; what is not known yet may be asked for
  */
 template <class... None> [[nodiscard]] mhp_t memmap_on_memory(None... none)
 {

@@ -30,6 +30,8 @@ public:
 
 protected:
 	explicit Unique(Handle handle) : handle_(handle) {}
+	/* Somebody else releases it from now on. */
+	void disown() { handle_ = none; }
 
 private:
 	Handle handle_;

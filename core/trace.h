@@ -10,7 +10,7 @@
 #if !defined(UNIDAX_CORE_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
 #define UNIDAX_CORE_TRACE_H
 
-#include <linux/kdev_t.h>
+#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>

@@ -133,9 +133,10 @@ public:
 		bool added;
 	};
 
-	Memory(NodeType type, Group group, Array<Piece> pieces)
+	Memory(NodeType &&type, Group &&group, Array<Piece> &&pieces)
 		: type_(move(type)), group_(move(group)), pieces_(move(pieces))
 	{}
+	~Memory() { WARN_ON(held()); }
 
 	/** add() - see ram::add(). */
 	[[nodiscard]] Result<> add();
@@ -239,15 +240,15 @@ Result<Holding> make(int node, const ExtentMap &extents)
 	if (node == NUMA_NO_NODE || !node_possible(node))
 		return Error(-EINVAL);
 
+	NodeType type(node);
+	Group group = TRY(Group::make(node, extents.size()));
 	Array<Memory::Piece> pieces = TRY(Array<Memory::Piece>::make(extents.count()));
 	Memory::Piece *next = pieces.begin();
 
 	for (const Extent &extent : extents)
 		*next++ = {.start = extent.pfn.bytes(), .size = extent.count.bytes()};
 
-	Group group = TRY(Group::make(node, extents.size()));
-	Box<Memory> memory =
-		TRY(Box<Memory>::make(NodeType(node), move(group), move(pieces)));
+	Box<Memory> memory = TRY(Box<Memory>::make(move(type), move(group), move(pieces)));
 
 	return Holding::adopt(memory.release());
 }

@@ -30,26 +30,51 @@ namespace {
 /* By this object, not by its text, a room is known. */
 constexpr char room_name[] = "dax_room";
 
-/* Put @room over what lies in [@start, @end) of @parent, if that is anything. */
-void insert_room(resource &parent, Box<resource> room, u64 start, u64 end)
+void free_room(resource *room)
 {
-	if (start == end)
-		return;
-	room->name = room_name;
-	room->start = start;
-	room->end = end - 1;
-	room->flags = IORESOURCE_MEM | IORESOURCE_BUSY;
-	room->desc = parent.desc;
-	/* Rooms end where extents do: nothing lies half in it. */
-	WARN_ON(insert_resource(&parent, room.release()));
+	kfree(room);
 }
+
+/* A room that is not in the tree yet. */
+class Room : public Unique<resource *, free_room> {
+public:
+	/** make() - Context: process context, may sleep. Errors: -ENOMEM. */
+	[[nodiscard]] static Result<Room> make()
+	{
+		resource *const room = static_cast<resource *>(kzalloc(sizeof(resource), GFP_KERNEL));
+
+		if (!room)
+			return Error(-ENOMEM);
+		return Room(room);
+	}
+
+	/** insert() - put it over what lies in [@start, @end) of @parent, if that is anything. */
+	void insert(resource &parent, u64 start, u64 end)
+	{
+		if (start == end)
+			return;
+
+		resource &room = *get();
+
+		room.name = room_name;
+		room.start = start;
+		room.end = end - 1;
+		room.flags = IORESOURCE_MEM | IORESOURCE_BUSY;
+		room.desc = parent.desc;
+		/* Rooms end where extents do: nothing lies half in it. */
+		if (!WARN_ON(insert_resource(&parent, &room)))
+			disown();
+	}
+
+private:
+	using Unique::Unique;
+};
 
 /* What was in it is its parent's. */
 void remove_room(resource &room)
 {
 	WARN_ON(remove_resource(&room));
-	/* SAFETY: a room was released from a Box by insert_room(). */
-	Box<resource>::adopt(&room) = {};
+	free_room(&room);
 }
 
 /* The room of @range that holds @address, or null. */
@@ -78,16 +103,16 @@ resource *find_child(const resource &parent, u64 address)
 
 Result<> Region::expose(const Extent &extent)
 {
-	Box<resource> before = TRY(Box<resource>::make());
-	Box<resource> behind = TRY(Box<resource>::make());
+	Room before = TRY(Room::make());
+	Room behind = TRY(Room::make());
 	MutexGuard guard(lock_);
 	resource &around = room_of(extent.pfn);
 	resource &lent = *find_resource(extent.pfn);
 
 	if (!(lent.flags & IORESOURCE_BUSY))
 		return {};
-	insert_room(around, move(before), around.start, lent.start);
-	insert_room(around, move(behind), lent.end + 1, around.end + 1);
+	before.insert(around, around.start, lent.start);
+	behind.insert(around, lent.end + 1, around.end + 1);
 	if (is_room(around))
 		remove_room(around);
 	else
@@ -98,7 +123,7 @@ Result<> Region::expose(const Extent &extent)
 
 Result<> Region::cover(const Extent &extent)
 {
-	Box<resource> joined = TRY(Box<resource>::make());
+	Room joined = TRY(Room::make());
 	MutexGuard guard(lock_);
 	resource &range = backing_->range();
 	resource &lent = *find_resource(extent.pfn);
@@ -115,7 +140,7 @@ Result<> Region::cover(const Extent &extent)
 	if (start == range.start && end == range.end + 1)
 		range.flags |= IORESOURCE_BUSY;
 	else
-		insert_room(range, move(joined), start, end);
+		joined.insert(range, start, end);
 	if (before)
 		remove_room(*before);
 	if (behind)

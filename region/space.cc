@@ -397,23 +397,24 @@ bool Region::busy()
 {
 	/* Nobody else takes from the list: a region has one owner left when it is asked. */
 	while (true) {
-		Box<Allocation> first;
+		Allocation *first;
+		Box<Allocation> idle;
 
 		{
 			MutexGuard guard(lock_);
 
 			if (list_empty(given_back_.head()))
 				return false;
-			first = Box<Allocation>::adopt(
-				list_first_entry(given_back_.head(), Allocation, node_));
-			list_del(&first->node_);
+			first = list_first_entry(given_back_.head(), Allocation, node_);
 		}
 		/* Without the lock: it may have memory to take back from the kernel. */
-		if (first->busy()) {
+		if (first->busy())
+			return true;
+		{
 			MutexGuard guard(lock_);
 
-			list_add(&first.release()->node_, given_back_.head());
-			return true;
+			list_del(&first->node_);
+			idle = Box<Allocation>::adopt(first);
 		}
 	}
 }

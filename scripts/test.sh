@@ -12,6 +12,9 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
 
+# Where memory and locks matter most; make kselftest-debug has all, and takes twice as long.
+debug_tests='load_unload provider_unload fail_nth stress resize_live resize_pins resize_race_delayed memory_failure system_ram'
+
 # name, command. What is random, or done over and over, is done less often on the second kernel.
 stages=(
 	"packages|scripts/packages.sh test"
@@ -23,6 +26,7 @@ stages=(
 	"runner|selftests/vm/run.sh"
 	"kselftest|make --no-print-directory kselftest"
 	"kselftest-6.12|env UNIDAX_CYCLES=12 UNIDAX_OPS=1000 UNIDAX_STORM_SECONDS=15 scripts/kselftest.sh --kernel=6.12"
+	"kselftest-debug|scripts/kselftest.sh --kernel=debug $debug_tests"
 	"in-tree|scripts/kselftest-in-tree.sh"
 	"series|scripts/series.sh --check --no-vm"
 	"built-in|scripts/series.sh --built-in 6.1"

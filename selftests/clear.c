@@ -382,7 +382,10 @@ TEST(clear_persistent_memory_if_told)
 	loaded_parameters(provider, parameters, sizeof(parameters));
 	n = 2 * region.align;
 	for (round = 0; round < 4; round++) {
-		/* Kept: by deletion, by unload, where there is one. Cleared: by deletion, and when it grows. */
+		/*
+		 * Kept: by deletion, by unload, where there is one. Cleared: by deletion, and when
+		 * it grows.
+		 */
 		ASSERT_EQ(0, region_empty(&region));
 		ASSERT_EQ(0, region_write(&region, "clear", "0"));
 		ASSERT_EQ(0, instance_create_sized(&region, a, n));

@@ -682,9 +682,9 @@ static void forget_leaks(void)
 }
 
 /*
- * Whose blocks are not our matter, by the function that allocated them: the kernel's own on its way
- * back from a failure (6.1: the name of a slab cache's or a class's kobject), and what was leaked on
- * purpose before this test (scripts/vm/leaks.sh).
+ * Whose blocks are not our matter, by the function that allocated them: the kernel's own on its
+ * way back from a failure (6.1: the name of a slab cache's or a class's kobject), and what was
+ * leaked on purpose before this test (scripts/vm/leaks.sh).
  */
 static const char *const not_ours[] = { "sysfs_slab_add+", "__class_register+", "plant_leak+" };
 

@@ -277,7 +277,7 @@ static inline int instance_extents(const char *name, struct extent *extents)
 
 #define MAX_BAD_UNITS 1024
 
-/* The units of a region that have a bad page, in order, unless NULL; how many, or a negative errno. */
+/* The units of a region that have a bad page, in order, unless NULL; how many, or -errno. */
 static inline int region_bad_units(const struct region *region, unsigned long long *units)
 {
 	unsigned long long first, count, unit, last = -1ULL;

@@ -10,8 +10,8 @@
 #include "reserved.h"
 
 /*
- * The words stay where the module loader keeps its arguments, as long as the module is loaded; those
- * of a built-in driver in the kernel's own copy of its command line, for good.
+ * The words stay where the module loader keeps its arguments, as long as the module is loaded;
+ * those of a built-in driver in the kernel's own copy of its command line, for good.
  */
 static const char *ranges[UNIDAX_RESERVED_MAX];
 static unsigned int count;

@@ -31,7 +31,8 @@ import patches  # noqa: E402
 from tree import OPTIONS, Run, Tree, clean_env, kselftest, must, patch_files, run, said_by_tests, size_kib, warnings  # noqa: E402
 
 CONFIGS = [os.path.join(series.ROOT, "scripts", "debug-kernel.config"), os.path.join(HERE, "builtin.config")]
-# All that do not load a module but resize_cost, which measures; and those that have to skip because they do.
+# All that do not load a module, but resize_cost, which measures, and system_ram, which wants a machine of its own; and those
+# that have to skip because they do. memory_failure has the core module loaded anew, to forget.
 TESTS = ("mmap_semantics", "fault_sizes", "node_alias", "gup", "sysfs_abi", "permissions", "stale_tlb", "subdivide", "uevents",
          "resize_live", "resize_pins", "resize_model", "fault_around", "clear", "events", "data_path")
 LOADING = ("load_unload", "provider_unload", "regressions", "number_reuse", "reserved_refusals", "stress", "unwind", "fail_nth",

@@ -78,8 +78,9 @@ struct unidax_zero {
  * UNIDAX_RESIZE - grow or shrink an instance while it is in use.
  *
  * The descriptor is open for writing. Errors: EINVAL (not a multiple of the granule, flags), ENOSPC
- * (the region has no room), EBUSY (pages behind the new end stay in use; System RAM), EBADF (not open
- * for writing), EINTR (killed), E2BIG, EFAULT, ENOMEM, ENXIO (removed). On error nothing has changed.
+ * (the region has no room), EBUSY (pages behind the new end stay in use; System RAM), EBADF (not
+ * open for writing), EINTR (killed), E2BIG, EFAULT, ENOMEM, ENXIO (removed). On error nothing has
+ * changed.
  */
 #define UNIDAX_RESIZE _IOW(UNIDAX_IOCTL, 0x01, struct unidax_resize)
 
