@@ -142,7 +142,8 @@ done
 # vm_debug=-: a kernel with CONFIG_DEBUG_VM looks for poisoned pages in a memory map that it has
 # overwritten with a pattern of its own just before, and stops (clear_hwpoisoned_pages(), 6.1), once
 # any page of the machine went bad.
-# fail_nth: a kernel that has no memory for a module's jump labels or events says so by a WARNING.
+# fail_nth: a kernel that has no memory for a module's jump labels or events, or for a memory map, says
+# so by a WARNING.
 device_tests='mmap_semantics fault_sizes node_alias gup sysfs_abi permissions stale_tlb'
 module_tests='load_unload provider_unload'
 machines=(
@@ -154,7 +155,7 @@ machines=(
 	"stress|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|stress|UNIDAX_HURRY=0"
 	"unwind, hmem|--memory=hmem --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=hmem|unwind|UNIDAX_HURRY=1"
 	"unwind, reserved|--memory=reserved --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=reserved|unwind|UNIDAX_HURRY=1"
-	"fail_nth|--memory=reserved --mem-size=64M --ram=1G --allow-log=^kmemleak:.Cannot.allocate --allow-log=^WARNING:.*at.kernel/jump_label.c --allow-log=^WARNING:.*at.kernel/trace/trace_events.c|none|UNIDAX_EXPECT_PROVIDERS=reserved|fail_nth|UNIDAX_EXPECT_FAULTS=1"
+	"fail_nth|--memory=reserved --mem-size=64M --ram=1G --allow-log=^kmemleak:.Cannot.allocate --allow-log=^WARNING:.*at.kernel/jump_label.c --allow-log=^WARNING:.*at.kernel/trace/trace_events.c --allow-log=^WARNING:.*at.arch/x86/mm/init_64.c|none|UNIDAX_EXPECT_PROVIDERS=reserved|fail_nth|UNIDAX_EXPECT_FAULTS=1"
 	"resize, hmem|--memory=hmem --mem-size=1G --load|loaded|UNIDAX_EXPECT_ALIGNS=2097152|subdivide resize_cost"
 	"resize, reserved|--memory=reserved --mem-size=280M|resize|UNIDAX_EXPECT_ALIGNS=4096 2097152|subdivide uevents resize_live resize_pins resize_model fault_around|UNIDAX_OPS=400"
 	"resize, delayed faults|--memory=reserved --mem-size=280M|delayed|UNIDAX_EXPECT_ALIGNS=4096 2097152|resize_race_delayed fault_around"

@@ -12,8 +12,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
 
-# Where memory and locks matter most; make kselftest-debug has all, and takes twice as long.
-debug_tests='load_unload provider_unload fail_nth stress resize_live resize_pins resize_race_delayed memory_failure system_ram'
+# Where memory and locks matter most; make kselftest-debug has all, and takes three times as long.
+debug_tests='load_unload provider_unload fail_nth stress resize_live resize_pins resize_race_delayed'
 
 # name, command. What is random, or done over and over, is done less often on the second kernel.
 stages=(
