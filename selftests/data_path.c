@@ -827,6 +827,7 @@ TEST_F(data_path, poison)
 	int verdict;
 
 	REQUIRE_REGION(&self->region, variant->align);
+	REQUIRE_FORGETTING();
 	fill(self->p, self->size, 9);
 	fill(self->buf, self->size, 9);
 	memset(self->copy, 0, self->size);

@@ -305,6 +305,7 @@ TEST_F(events, poison)
 	char *p;
 
 	REQUIRE_REGION(&self->region, variant->align);
+	REQUIRE_FORGETTING();
 	ASSERT_EQ(1, instance_extents(self->a, extents));
 	ASSERT_EQ(0, listen_to("", true));
 	fd = instance_open(self->a, O_RDWR);

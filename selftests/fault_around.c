@@ -520,6 +520,7 @@ TEST_F(fault_around, poison)
 	char *p;
 
 	REQUIRE_AROUND();
+	REQUIRE_FORGETTING();
 	p = map_at(self, self->space, TABLE, 0, PROT_READ | PROT_WRITE);
 	ASSERT_NE(NULL, p);
 	verdict = in_child(poison_page, p + 8 * PAGE);

@@ -440,6 +440,12 @@ static inline int stack_reload(void)
 	return ret ? ret : module_load(provider, parameters);
 }
 
+/* For what leaves bad pages behind: only a core module that is loaded anew forgets them. */
+#define REQUIRE_FORGETTING() do {						\
+	if (module_built_in(UNIDAX_CORE))					\
+		SKIP(return, UNIDAX_CORE " is built into the kernel");		\
+} while (0)
+
 /* --- nodes ------------------------------------------------------------- */
 
 /* A descriptor or a negative errno; waits for the node a little. */
