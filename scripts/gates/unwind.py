@@ -13,7 +13,6 @@ spatch ends with 0 whatever it finds: findings are counted from what it prints, 
 """
 
 import hashlib
-import json
 import multiprocessing
 import os
 import re

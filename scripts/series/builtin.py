@@ -20,7 +20,6 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 
 sys.dont_write_bytecode = True
@@ -28,7 +27,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import make as series  # noqa: E402
 import patches  # noqa: E402
-from tree import OPTIONS, Run, Tree, clean_env, kselftest, must, patch_files, run, said_by_tests, size_kib, warnings  # noqa: E402
+from tree import OPTIONS, Run, Tree, clean_env, kselftest, must, patch_files, run, said_by_tests, warnings  # noqa: E402
 
 CONFIGS = [os.path.join(series.ROOT, "scripts", "debug-kernel.config"), os.path.join(HERE, "builtin.config")]
 # All that do not load a module, but resize_cost, which measures, and system_ram, which wants a machine of its own; and those
