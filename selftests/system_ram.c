@@ -365,7 +365,7 @@ TEST_F_TIMEOUT(system_ram, several, 120)
 
 	REQUIRE_RAM();
 	ASSERT_EQ(0, instance_delete(&self->region, self->b));
-	strcpy(names[0], self->a);
+	snprintf(names[0], sizeof(names[0]), "%s", self->a);
 	for (i = 1; i < 3; i++)
 		ASSERT_EQ(0, instance_create_sized(&self->region, names[i], SIZE));
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
