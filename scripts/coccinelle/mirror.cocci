@@ -225,7 +225,8 @@ def where(p):
 
 functions = [f for _, f in sorted(mirror.items())]
 live = [f for f in functions if f["reached"]]
-tracked = ("reg_", "lock_", "mem_box_", "ref_module", "ref_outstanding", "ref_child")
+tracked = ("reg_", "lock_", "mem_box_", "ref_module", "ref_outstanding", "ref_child", "ref_ram",
+           "ref_node_type")
 # In the module as a whole.
 released = {k for f in live for k in gone(f) if not k.startswith("reg_")} | {k for f in live for k in kinds(f["torn"])}
 for some in ("took", "acquired"):

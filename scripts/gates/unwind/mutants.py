@@ -59,6 +59,8 @@ MUTANTS = [
     *of("ram/ram.cc",
         ("group not unregistered", "leak", "\tWARN_ON(memory_group_unregister(id));\n", ""),
         ("type of memory not dropped", "mirror", "\tcompat::drop_memory_type(type);\n", ""),
+        ("type of the node not cleared", "mirror", "\tclear_node_memory_type(node, state->type.get());\n", ""),
+        ("memory never taken back", "mirror", "TRY(check(offline_and_remove_memory(piece.start, piece.size)));", ";"),
         ("notifier not unregistered", "mirror", "\tunregister_memory_notifier(block);\n", ""),
         ("members of the state swapped", "mirror", "\tMemoryType type;\n\tWatch bad;\n", "\tWatch bad;\n\tMemoryType type;\n")),
     *of("region/lending.cc",
