@@ -15,7 +15,6 @@ fail in the virtual machine.
 Usage: builtin.py --kernel NAME --source FOLDER --build FOLDER --patches FOLDER --work FOLDER [--no-vm]
 """
 
-import argparse
 import hashlib
 import os
 import re
@@ -27,7 +26,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import make as series  # noqa: E402
 import patches  # noqa: E402
-from tree import OPTIONS, Run, Tree, clean_env, kselftest, must, patch_files, run, said_by_tests, warnings  # noqa: E402
+from tree import OPTIONS, Run, Tree, arguments, clean_env, kselftest, must, patch_files, run, said_by_tests, warnings  # noqa: E402
 
 CONFIGS = [os.path.join(series.ROOT, "scripts", "debug-kernel.config"), os.path.join(HERE, "builtin.config")]
 # All that do not load a module, but resize_cost, which measures, and system_ram, which wants a machine of its own; and those
@@ -222,12 +221,7 @@ def machine(report, kernel, planted):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
-    for name in ("kernel", "source", "build", "patches", "work"):
-        parser.add_argument("--" + name, required=True)
-    parser.add_argument("--no-vm", action="store_true")
-    args = parser.parse_args()
-
+    args = arguments(__doc__)
     report = Run()
     kernel = Kernel(args)
     report.step("a kernel with the driver built in, %s" % series.release_of(args.source))

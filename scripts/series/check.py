@@ -13,7 +13,6 @@ and must find in the same run.
 Usage: check.py --kernel NAME --source FOLDER --build FOLDER --patches FOLDER --work FOLDER [--no-vm]
 """
 
-import argparse
 import os
 import re
 import shutil
@@ -28,7 +27,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "gates"))
 import checkpatch as gate  # noqa: E402
 import make as series  # noqa: E402
 import patches  # noqa: E402
-from tree import OPTIONS, Run, Tree, clean_env, kselftest, must, patch_files, run, said_by_tests, size_kib, warnings  # noqa: E402
+from tree import OPTIONS, Run, Tree, arguments, clean_env, kselftest, must, patch_files, run, said_by_tests, size_kib, warnings  # noqa: E402
 
 # Some of each kind: devices, modules that come and go, resize. Controls run the first.
 TESTS = ("mmap_semantics", "sysfs_abi", "permissions", "load_unload", "provider_unload", "reserved_refusals", "resize_live")
@@ -379,12 +378,7 @@ def semantic(report, kernel, tree):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
-    for name in ("kernel", "source", "build", "patches", "work"):
-        parser.add_argument("--" + name, required=True)
-    parser.add_argument("--no-vm", action="store_true")
-    args = parser.parse_args()
-
+    args = arguments(__doc__)
     report = Run()
     kernel = Kernel(args)
     tree = series.Tree()

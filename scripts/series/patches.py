@@ -8,6 +8,8 @@ scripts/series/make.py makes patches of it, scripts/series/check.py tries them.
 
 DRIVER = "drivers/dax/unidax"
 DOCS = "Documentation/driver-api/unidax"
+# Documents that a kernel tree gets, too; scripts/series/driver-api.rst lists them.
+CARRIED = "(?:architecture|compatibility|cxx-in-the-kernel|data-path|memory-failure|observability)"
 TESTS = "tools/testing/selftests/drivers/unidax"
 
 # (pattern of a path in the project, path in the kernel or None, patch): the first that matches counts. None stays out
@@ -25,11 +27,12 @@ PLACES = [
     (r"(Kconfig)", DRIVER + r"/\1", "kconfig"),
     (r"(Documentation/ABI/testing/.*)", r"\1", "documents"),
     (r"scripts/series/driver-api\.rst", DOCS + "/index.rst", "documents"),
-    (r"Documentation/((?:architecture|compatibility|cxx-in-the-kernel|data-path|observability)\.rst)", DOCS + r"/\1", "documents"),
+    (r"Documentation/(%s\.rst)" % CARRIED, DOCS + r"/\1", "documents"),
     # Folders of tests that drive virtual machines themselves are the project's own.
     (r"selftests/((?:modules/)?[^/]+)", TESTS + r"/\1", "selftests"),
     (r"scripts/coccinelle/(.*\.cocci)", r"scripts/coccinelle/unidax/\1", "coccinelle"),
-    (r"selftests/(?:vm|packaging)/.*|scripts/.*|Documentation/.*|\.ci/.*|Makefile|dkms\.conf|README\.md|COPYING|MAINTAINERS|"
+    (r"Documentation/(?:error-unwind|index|installation|origin|patch-series|performance|static-analysis)\.rst", None, None),
+    (r"selftests/(?:vm|packaging)/.*|scripts/.*|Documentation/performance/.*|\.ci/.*|Makefile|dkms\.conf|README\.md|COPYING|MAINTAINERS|"
      r"\.[^/]*", None, None),
 ]
 
@@ -45,7 +48,7 @@ LEFT_OUT = [
 REWORDED = [
     (r"core/overlay/.*\.h", r"\A// (SPDX-License-Identifier: .*)\n", r"/* \1 */\n"),
     (r"cdev/ioctl\.h", r'#include "include/uapi/linux/unidax\.h"', "#include <uapi/linux/unidax.h>"),
-    (r"(core|region|fs|ram|cdev|providers|selftests)/.*", r"Documentation/(architecture|compatibility|cxx-in-the-kernel|data-path|observability)\.rst",
+    (r"(core|region|fs|ram|cdev|providers|selftests)/.*", r"Documentation/(%s)\.rst" % CARRIED,
      DOCS + r"/\1.rst"),
 ]
 

@@ -4,6 +4,7 @@ What the checks of the patch series share: a kernel's source with the series on 
 and results with the time that each took.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -54,6 +55,15 @@ class Run:
         print("%.0f s in all" % (time.monotonic() - self.started))
         print("%d passed, %d failed, %d skipped" % (self.passed, self.failed, self.skipped))
         sys.exit(not self.passed or bool(self.failed))
+
+
+def arguments(usage):
+    """What scripts/series.sh says to a check."""
+    parser = argparse.ArgumentParser(usage=usage)
+    for name in ("kernel", "source", "build", "patches", "work"):
+        parser.add_argument("--" + name, required=True)
+    parser.add_argument("--no-vm", action="store_true")
+    return parser.parse_args()
 
 
 def clean_env(**more):
