@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Revocable<T>: the one way from an open file to the state of an instance, under the
- * instance's fault lock. Readers get a guard on the T, or nothing once it is revoked; the guard is
- * the shared side of an rw_semaphore. exclusive() is the other side, for a change that no reader may see half done.
+ * Revocable<T>: the one way from an open file to the state of an instance, under the instance's
+ * fault lock. Readers get a guard on the T, or nothing once it is revoked; the guard is the shared
+ * side of an rw_semaphore. exclusive() is the other side, for a change that no reader may see half
+ * done.
  * revoke() closes the door, waits for the readers and hands the T back to the caller, once, to be
  * torn down.
  *

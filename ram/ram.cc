@@ -107,7 +107,7 @@ void unregister_group(int id)
 /* A static memory group: blocks that come and go together, for the choice of their zone. */
 class Group : public Unique<int, unregister_group, -1> {
 public:
-	/** make() - for @count pages on @node. Context: process context. Errors: -ENOMEM, ... */
+	/** make() - for @count pages on @node. Context: process context. Errors: -ENOMEM. */
 	[[nodiscard]] static Result<Group> make(int node, Pages count)
 	{
 		const int id = memory_group_register_static(node, count.n);

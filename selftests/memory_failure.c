@@ -375,8 +375,6 @@ TEST_F(memory_failure, never_handed_out)
 
 TEST_F(memory_failure, registered_again)
 {
-	const char *provider;
-	char parameters[1024];
 	unsigned long long bad;
 	instance_name names[2];
 
@@ -387,10 +385,7 @@ TEST_F(memory_failure, registered_again)
 	bad = where(self->a, self->bad);
 	INJECT(self->p + self->bad);
 	let_go(self);
-	provider = loaded_provider();
-	loaded_parameters(provider, parameters, sizeof(parameters));
-	ASSERT_EQ(0, module_unload(provider));
-	ASSERT_EQ(0, module_load(provider, parameters));
+	ASSERT_EQ(0, provider_reload(NULL));
 	ASSERT_TRUE(region_find(variant->align, &self->region));
 	EXPECT_TRUE(listed(&self->region, bad));
 	/* The first instance gets all but that. */
@@ -405,7 +400,6 @@ TEST_F(memory_failure, registered_again)
 TEST_F(memory_failure, persistent_keeps_its_offsets)
 {
 	char parameters[1024], changed[1200], text[16], *at;
-	const char *provider;
 	unsigned long long bad;
 	instance_name names[2];
 	struct extent extent;
@@ -417,8 +411,7 @@ TEST_F(memory_failure, persistent_keeps_its_offsets)
 	bad = where(self->a, self->bad);
 	INJECT(self->p + self->bad);
 	let_go(self);
-	provider = loaded_provider();
-	loaded_parameters(provider, parameters, sizeof(parameters));
+	loaded_parameters(loaded_provider(), parameters, sizeof(parameters));
 	snprintf(text, sizeof(text), "align=%s", variant->align == PAGE ? "4K" :
 		 variant->align == MIB(2) ? "2M" : "1G");
 	at = strstr(parameters, text);
@@ -427,8 +420,7 @@ TEST_F(memory_failure, persistent_keeps_its_offsets)
 	at += strlen(text);
 	snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(at - parameters), parameters,
 		 strncmp(at, ",persistent", 11) ? ",persistent" : "", at);
-	ASSERT_EQ(0, module_unload(provider));
-	ASSERT_EQ(0, module_load(provider, changed));
+	ASSERT_EQ(0, provider_reload(changed));
 	ASSERT_TRUE(region_find(variant->align, &self->region));
 	ASSERT_EQ(1, region_instances(&self->region, names));
 	ASSERT_EQ(1, instance_extents(names[0], &extent));

@@ -423,6 +423,20 @@ static inline void loaded_parameters(const char *provider, char *text, size_t si
 		n += snprintf(text + n, size - n, "range=%s ", line);
 }
 
+/* The provider anew, with these parameters or (NULL) its own: 0 or a negative errno. */
+static inline int provider_reload(const char *parameters)
+{
+	const char *provider = loaded_provider();
+	char own[2048];
+	int ret;
+
+	if (!provider)
+		return -ENODEV;
+	loaded_parameters(provider, own, sizeof(own));
+	ret = module_unload(provider);
+	return ret ? ret : module_load(provider, parameters ? parameters : own);
+}
+
 /* All modules anew, which forget what memory was bad: 0 or a negative errno. */
 static inline int stack_reload(void)
 {

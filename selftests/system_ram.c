@@ -216,6 +216,14 @@ FIXTURE_TEARDOWN(system_ram)
 	EXPECT_TRUE(region_adds_up(&self->region));				\
 } while (0)
 
+/* The kernel has it, and uses one block of it: 0 or a negative errno. */
+static int put_to_use(FIXTURE_DATA(system_ram) *self)
+{
+	int ret = set_mode(self->a, "system-ram");
+
+	return ret ? ret : block_write(self->start, self->block, "online_movable");
+}
+
 /* --- there and back ---------------------------------------------------- */
 
 /* Put pages into a node; 0, or -1 and errno. */
@@ -478,8 +486,7 @@ TEST_F_TIMEOUT(system_ram, remove_fails, 120)
 	unsigned long total;
 
 	REQUIRE_RAM();
-	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
-	ASSERT_EQ(0, block_write(self->start, self->block, "online_movable"));
+	ASSERT_EQ(0, put_to_use(self));
 	total = mem_total(-1);
 	OVERRIDE("offline_and_remove_memory", -EBUSY);
 	EXPECT_EQ(-EBUSY, set_mode(self->a, "devdax"));
@@ -528,8 +535,7 @@ TEST_F_TIMEOUT(system_ram, unload, 120)
 	ASSERT_NE(NULL, provider);
 	loaded_parameters(provider, parameters, sizeof(parameters));
 	total = mem_total(-1);
-	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
-	ASSERT_EQ(0, block_write(self->start, self->block, "online_movable"));
+	ASSERT_EQ(0, put_to_use(self));
 	/* It can be had back, and is. */
 	ASSERT_EQ(0, module_unload(provider));
 	EXPECT_EQ(total, mem_total(-1));
@@ -548,8 +554,7 @@ TEST_F_TIMEOUT(system_ram, unload_in_use, 120)
 	REQUIRE_RAM();
 	ASSERT_NE(NULL, provider);
 	loaded_parameters(provider, parameters, sizeof(parameters));
-	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
-	ASSERT_EQ(0, block_write(self->start, self->block, "online_movable"));
+	ASSERT_EQ(0, put_to_use(self));
 	total = mem_total(-1);
 	OVERRIDE("offline_and_remove_memory", -EBUSY);
 	ASSERT_EQ(0, module_unload(provider));
@@ -608,8 +613,7 @@ TEST_F_TIMEOUT(system_ram, bad_page, 120)
 	REQUIRE_RAM();
 	ASSERT_NE(MAP_FAILED, bad);
 	bad->node = dax_number(self->a, "target_node");
-	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
-	ASSERT_EQ(0, block_write(self->start, self->block, "online_movable"));
+	ASSERT_EQ(0, put_to_use(self));
 	verdict = in_child(loses_a_page, bad);
 	/* Some kernels tell it that it has lost a page before it touches it again. */
 	if (verdict != -SIGBUS)
