@@ -62,7 +62,7 @@ for mutant in "${mutants[@]}"; do
 	for t in $tests; do
 		UNIDAX_MODULES=$modules scripts/kselftest.sh "$t" >"$log" 2>&1 || true
 		# The first case that fails by name; where the machine went down, the test.
-		caught=$(sed -n 's/^FAILED: \([a-z_]*\(\.[a-z_.]*\)\?\) .*/\1/p' "$log" | head -n 1)
+		caught=$(sed -n 's/^FAILED: \([a-z0-9_.]*\) .*/\1/p' "$log" | head -n 1)
 		[ ! "$caught" ] || break
 		grep -qE '^[0-9]+ passed, 0 failed' "$log" || {
 			cat "$log" >&2
