@@ -32,7 +32,7 @@ mutants=(
 	"cut|memory that a shrink took away|region/space.cc|/^Cut::~Cut/,/^}/s/^\tif (committed_)/\tif (false)/|subdivide resize_live"
 	"lease|memory of a deleted instance|region/space.cc|/^Allocation::~Allocation/,/^}/s/^\tregion_.return_extents(extents);//|subdivide load_unload"
 	"driver|platform driver|providers/hmem/ranges.hpp|s/^class RegisteredDriver .*/inline void keep(platform_driver *) {}\n&/;s/, platform_driver_unregister>/, keep>/|load_unload"
-	"look-again|second look at a range that is still in use|core/quarantine.cc|/list_empty(kept_.head())/,/poll_interval/s/schedule_delayed_work(.*/(void)0;/|regressions"
+	"look-again|second look at a range that is still in use|core/quarantine.cc|/list_empty(kept_.head())/,/poll_interval/s/schedule_delayed_work(.*/(void)0;/|provider_unload"
 	"bad-fault|look of a fault at the bad pages|cdev/fault.cc|s/bad_pages->any(pfn, Pages::from_bytes(Size))/false/|memory_failure"
 	"bad-unmap|unmapping of a bad page|core/memory_failure.cc|s/^\t\tunmap_mapping_range(.*/\t\t(void)pgoff, (void)size;/|memory_failure"
 	"bad-space|look for room beside bad pages|region/space.cc|s/if (bad == Bad::refused) {/if (false) {/|memory_failure"
