@@ -315,7 +315,7 @@ TEST_F(data_path, sync)
 
 static int trace_begin(const char *function)
 {
-	int ret = tracing_mount();
+	int ret = tracing_begin();
 
 	if (!ret)
 		ret = sysfs_write(TRACING "set_ftrace_filter", function);
@@ -338,6 +338,7 @@ static void trace_end(void)
 {
 	sysfs_write(TRACING "current_tracer", "nop");
 	sysfs_write(TRACING "set_ftrace_filter", "");
+	tracing_end();
 }
 
 /*

@@ -42,7 +42,7 @@ FIXTURE_SETUP(events)
 	self->unit = variant->align;
 	if (geteuid() || !region_find(variant->align, &self->region))
 		return;
-	ASSERT_EQ(0, tracing_mount());
+	ASSERT_EQ(0, tracing_begin());
 	ASSERT_EQ(0, region_empty(&self->region));
 	ASSERT_EQ(0, instance_create_sized(&self->region, self->a, 4 * self->unit));
 	self->timeout = set_timeout_ms(300);
@@ -56,6 +56,7 @@ FIXTURE_TEARDOWN(events)
 	if (!self->region.dir[0])
 		return;
 	listen_to("", false);
+	tracing_end();
 	close(self->pipefd[0]);
 	close(self->pipefd[1]);
 	set_timeout_ms(self->timeout);

@@ -12,9 +12,9 @@
 #include "unidax_test.h"
 #include "kselftest_harness.h"
 #include "module_test.h"
+#include "tracing.h"
 #include "resize.h"
 
-#define TRACING "/sys/kernel/debug/tracing"
 #define GROUP "unidax_test"
 
 FIXTURE(resize_cost) {
@@ -28,23 +28,25 @@ FIXTURE_SETUP(resize_cost)
 	if (geteuid() || !region_find(MIB(2), &self->region))
 		return;
 	ASSERT_EQ(0, region_empty(&self->region));
-	self->probes = !sysfs_write(TRACING "/kprobe_events", "p:" GROUP "/huge zap_huge_pmd\n"
+	self->probes = !tracing_begin() &&
+		       !sysfs_write(TRACING "kprobe_events", "p:" GROUP "/huge zap_huge_pmd\n"
 				    "p:" GROUP "/split __split_huge_pmd\n") &&
 		       /* Of two names: 6.1 and 6.12. */
-		       (!sysfs_write(TRACING "/kprobe_events",
+		       (!sysfs_write(TRACING "kprobe_events",
 				     "p:" GROUP "/insert vmf_insert_pfn_pmd_prot\n") ||
-			!sysfs_write(TRACING "/kprobe_events",
+			!sysfs_write(TRACING "kprobe_events",
 				     "p:" GROUP "/insert vmf_insert_pfn_pmd\n")) &&
-		       !sysfs_write(TRACING "/events/" GROUP "/enable", "1");
+		       !sysfs_write(TRACING "events/" GROUP "/enable", "1");
 }
 
 FIXTURE_TEARDOWN(resize_cost)
 {
 	if (!self->region.dir[0])
 		return;
-	sysfs_write(TRACING "/events/" GROUP "/enable", "0");
-	sysfs_write(TRACING "/kprobe_events", "-:" GROUP "/huge\n-:" GROUP "/split\n-:" GROUP
+	sysfs_write(TRACING "events/" GROUP "/enable", "0");
+	sysfs_write(TRACING "kprobe_events", "-:" GROUP "/huge\n-:" GROUP "/split\n-:" GROUP
 		    "/insert\n");
+	tracing_end();
 	EXPECT_EQ(0, region_restore(&self->region));
 }
 
@@ -53,7 +55,7 @@ static long hits(const char *event)
 {
 	char line[256], name[64];
 	long n, found = -1;
-	FILE *f = fopen(TRACING "/kprobe_profile", "r");
+	FILE *f = fopen(TRACING "kprobe_profile", "r");
 
 	while (f && fgets(line, sizeof(line), f))
 		if (sscanf(line, " %63s %ld", name, &n) == 2 && !strcmp(name, event))
