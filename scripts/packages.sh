@@ -90,7 +90,8 @@ if [ ${#missing[@]} = 0 ]; then
 	exit
 fi
 echo "packages: missing for $1: ${missing[*]}"
-command=(apt-get install -y --no-install-recommends "${missing[@]}")
+# A machine that is new may be upgrading itself just now.
+command=(apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "${missing[@]}")
 if [ "$(id -u)" != 0 ]; then
 	echo "packages: not root; run this as root: ${command[*]}" >&2
 	exit 1
