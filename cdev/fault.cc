@@ -64,7 +64,7 @@ template <u64 Size> struct MappingOps {
 			return VM_FAULT_HWPOISON;
 		test_delay();
 		if constexpr (Size == PAGE_SIZE) {
-			if (map_around(vmf, pgoff, *extent))
+			if (has_neighbours(vmf) && map_around(vmf, pgoff, *extent))
 				return VM_FAULT_NOPAGE;
 		}
 		return compat::insert_entry<Size>(vmf, pfn);

@@ -10,8 +10,18 @@
 namespace unidax::cdev {
 
 /**
+ * has_neighbours() - whether a page of @vmf's mapping could be mapped together with it: a mapping of
+ * one page has no others, and without a page table none is in use yet. Cheap, for the faults that
+ * have nothing else to gain here.
+ */
+[[nodiscard]] inline bool has_neighbours(const vm_fault &vmf)
+{
+	return vmf.vma->vm_end - vmf.vma->vm_start > PAGE_SIZE && !pmd_none(READ_ONCE(*vmf.pmd));
+}
+
+/**
  * map_around() - map a page together with a window of its neighbours, if there is reason to.
- * @vmf: the fault, on a mapping of pages of PAGE_SIZE
+ * @vmf: the fault, on a mapping of pages of PAGE_SIZE, that has_neighbours()
  * @pgoff: offset of its page in the instance
  * @extent: holds @pgoff
  *

@@ -80,18 +80,12 @@ int mmap(file *file, vm_area_struct *vma)
 	return rc;
 }
 
+/* Finds addresses that suit; whether they do is for mmap() to say, which has the fault lock. */
 unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long length,
 				unsigned long pgoff, unsigned long flags)
 {
-	u64 align;
+	const u64 align = Instance::of(*file).noted_align();
 
-	{
-		const auto live = Instance::of(*file).live().try_access();
-
-		if (!live)
-			return -ENXIO;
-		align = live->align;
-	}
 	if ((flags & MAP_FIXED) || align == PAGE_SIZE || (address && is_aligned(address, align)))
 		return compat::find_area(file, address, length, pgoff, flags);
 

@@ -135,6 +135,11 @@ public:
 	[[nodiscard]] unsigned long resizes() const { return READ_ONCE(resizes_); }
 	/** drain_ns() - how long shrinks have waited for pages in use. */
 	[[nodiscard]] u64 drain_ns() const { return READ_ONCE(drain_ns_); }
+	/**
+	 * noted_align() - the alignment, bytes, to be had without the fault lock: it may change
+	 * before it is used, and stays what it was when the instance is gone.
+	 */
+	[[nodiscard]] u64 noted_align() const { return u64{1} << READ_ONCE(inode_->i_blkbits); }
 	/** granule() - bytes that sizes are multiples of, for an alignment of @align. */
 	[[nodiscard]] u64 granule(u64 align) const { return larger(align, spec_.align); }
 
@@ -147,10 +152,10 @@ private:
 	 */
 	void unmap(Pgoff first, Pages count);
 	/**
-	 * note_align() - tell core/memory_failure.cc how large a page is.
+	 * note_align() - tell noted_align(), and core/memory_failure.cc, how large a page is.
 	 * Context: nothing is mapped, no fault is at work.
 	 */
-	void note_align(u64 align) { inode_->i_blkbits = ilog2(align); }
+	void note_align(u64 align) { WRITE_ONCE(inode_->i_blkbits, ilog2(align)); }
 	/** withdraw() - revoke, unmap and give everything back. */
 	void withdraw();
 

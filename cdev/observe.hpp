@@ -27,7 +27,7 @@ inline vm_fault_t observe(const vm_fault &vmf, u64 size, vm_fault_t result)
 		instance.faults().add(FaultKind::page);
 	else
 		instance.faults().add(size == PMD_SIZE ? FaultKind::pmd : FaultKind::pud);
-	event::fault(dev_name(&instance.device()), vmf, size, result);
+	event::fault(instance.device(), vmf, size, result);
 	return result;
 }
 

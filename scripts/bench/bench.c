@@ -567,11 +567,11 @@ static double processes(int n, int rounds, size_t length, size_t step)
 }
 
 #define PROCESSES(_n, _rounds_of_each, _length, _step) ({					\
-	double _rounds[3];							\
+	double _rounds[5];							\
 										\
-	for (int _m = 0; _m < 3; _m++)						\
+	for (int _m = 0; _m < 5; _m++)						\
 		_rounds[_m] = processes(_n, _rounds_of_each, _length, _step);			\
-	median(_rounds, 3);							\
+	median(_rounds, 5);							\
 })
 
 /* First touches of a mapping, each of a new one; per touch. */
@@ -643,7 +643,7 @@ static void mapping_rows(size_t align, size_t length, size_t sparse_length)
 	size_t span = length < align ? align : length, pages = span / align;
 	bool is_long = pages > 1000;
 	int layouts = is_long ? LAYOUTS_OF_LONG : LAYOUTS, repeats = is_long ? 1 : REPEATS;
-	int rounds = is_long ? 4 : 64;
+	int rounds = is_long ? 4 : 256;
 	uint32_t *order = random_order(pages);
 	int fd;
 	char *p;
