@@ -673,9 +673,9 @@ static void mapping_rows(size_t align, size_t length, size_t sparse_length)
 					    touch_pages(fd, span, align, NULL).unmap));
 
 	if (align < MIB(2) && sparse_length) {
-		put("sparse", OVER_LAYOUTS(LAYOUTS_OF_LONG, REPEATS,
+		put("sparse", OVER_LAYOUTS(LAYOUTS, REPEATS,
 					   touch_sparsely(fd, sparse_length).touch));
-		put("sparse_munmap", OVER_LAYOUTS(LAYOUTS_OF_LONG, REPEATS,
+		put("sparse_munmap", OVER_LAYOUTS(LAYOUTS, REPEATS,
 						  touch_sparsely(fd, sparse_length).unmap));
 	}
 
