@@ -5,6 +5,8 @@
 #
 #	scripts/check.sh [GATE...]			all gates, or those that are named (layout, ...)
 #	scripts/check.sh --kernel=NAME [GATE...]	those that depend on the kernel, for another one
+#	scripts/check.sh --brief=GATE,... ...		these plant less, where all that they have was planted elsewhere:
+#							layout takes no fix-up out, unwind tries one mutant for each rule
 #
 # It installs nothing, loads nothing and writes outside the build's own files into the user's cache only. The kernel
 # is that of `make` (KDIR=), or with --kernel= one that scripts/kernels.sh knows; then all happens in a copy of the
@@ -185,10 +187,17 @@ selftest() {
 	[[ $(KDIR='' make -s -C "$top" print-kdir) ]] || echo "an empty KDIR hides the headers that are there"
 }
 
-kernel=''
-if [[ ${1-} == --kernel=* ]]; then
-	kernel=${1#--kernel=}
+kernel='' UNIDAX_GATES_BRIEF=''
+while [[ ${1-} == --* ]]; do
+	case $1 in
+	--kernel=?*) kernel=${1#*=} ;;
+	--brief=?*) UNIDAX_GATES_BRIEF=${1#*=} ;;
+	*) die "there is no option '$1'" ;;
+	esac
 	shift
+done
+export UNIDAX_GATES_BRIEF
+if [[ $kernel ]]; then
 	[[ $kernel =~ ^[a-z0-9.-]+$ ]] || die "'$kernel' is no kernel"
 	KDIR=$("$top/scripts/kernels.sh" "$kernel" build) || die "there is no kernel '$kernel'"
 	export UNIDAX_GATES_CACHE=$cache/check/$kernel/gates

@@ -15,13 +15,14 @@ cd "$root"
 # Where memory and locks matter most; make kselftest-debug has all, and takes three times as long.
 debug_tests='load_unload provider_unload fail_nth stress resize_live resize_pins resize_race_delayed'
 
-# name, command. What is random, or done over and over, is done less often on the second kernel.
+# name, command. What is random, or done over and over, is done less often on the second kernel, where
+# the gates judge what is C++'s, and plant less.
 stages=(
 	"packages|scripts/packages.sh test"
 	"kernels|scripts/kernels.sh --fetch"
 	"build|make --no-print-directory modules"
 	"check|make --no-print-directory check"
-	"check-6.12|scripts/check.sh --kernel=6.12"
+	"check-6.12|scripts/check.sh --kernel=6.12 --brief=unwind layout objects unwind clang"
 	"flavours|scripts/flavours.sh"
 	"runner|selftests/vm/run.sh"
 	"kselftest|make --no-print-directory kselftest"

@@ -24,6 +24,11 @@ CACHE = os.environ.get("UNIDAX_GATES_CACHE") or \
     os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "unidax", "gates")
 
 
+def brief(gate):
+    """Whether a gate is to plant less, as it says itself (check.sh --brief=)."""
+    return gate in os.environ.get("UNIDAX_GATES_BRIEF", "").split(",")
+
+
 @functools.cache
 def kdir():
     """The kernel build directory, by the top Makefile's own rule."""

@@ -503,7 +503,12 @@ def main():
     overlays = sorted(os.path.relpath(os.path.join(where, name), overlay)
                       for where, _, names in os.walk(overlay) for name in names if where != overlay)
 
+    # In brief: no fix-up is taken out, only the gate's own types are changed.
     fixups = [("without_edit", name) for name in edits] + [("without_overlay", name) for name in overlays]
+    # In brief: none is taken out, only the gate's own types are changed.
+    brief = gatelib.brief("layout")
+    if brief:
+        fixups = []
     jobs = [job for job in fixups if needed(job[1], empties, c)] + [("unchanged", None), ("planted", None)]
     elsewhere = {name for name, where in NEEDED_IN.items() if series() not in where}
     with multiprocessing.get_context("fork").Pool(2) as pool:
@@ -526,16 +531,17 @@ def main():
             continue
         tally[outcome] = tally.get(outcome, 0) + 1
         report.control("%s %s" % (kind, name), outcome != "same" and "failed" not in outcome, outcome + " " + detail)
-    report.note("fix-ups taken out: " + ", ".join("%d %s" % (n, what) for what, n in sorted(tally.items())))
-    report.note("for other kernels, and shown not to be needed on this one: " + ", ".join(sorted(elsewhere)))
-    report.note("for kernels of another configuration, and not tried on this one: "
-                + ", ".join(name for kind, name in fixups if (kind, name) not in jobs))
+    if not brief:
+        report.note("fix-ups taken out: " + ", ".join("%d %s" % (n, what) for what, n in sorted(tally.items())))
+        report.note("for other kernels, and shown not to be needed on this one: " + ", ".join(sorted(elsewhere)))
+        report.note("for kernels of another configuration, and not tried on this one: "
+                    + ", ".join(name for kind, name in fixups if (kind, name) not in jobs))
     check_empties(report, scratch, empties)
 
     members = sum(len(layout[1]) for name, layouts in c.types.items() for layout in layouts
                   if not name.startswith("enum "))
-    report.end("%d types with %d members, %d enumerators, from %d headers"
-               % (len(c.types), members, len(c.enumerators), len(headers)))
+    report.end("%d types with %d members, %d enumerators, from %d headers%s"
+               % (len(c.types), members, len(c.enumerators), len(headers), ", no fix-up taken out" * brief))
 
 
 if __name__ == "__main__":

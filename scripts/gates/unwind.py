@@ -405,8 +405,12 @@ def main():
                 report.note("no function: %d symbols %s*: %s" % (count, prefix, what))
     if not only:
         Tried.lowering, Tried.rows, Tried.rules, Tried.units, Tried.texts, Tried.said = lowering, rows, rules, units, whole, said
-        tries = []
+        tries, tried = [], set()
         for number, mutant in enumerate(mutants.MUTANTS):
+            # In brief: the first for each rule.
+            if gatelib.brief("unwind") and mutant.rule in tried:
+                continue
+            tried.add(mutant.rule)
             where = [(name, obj) for name, objs in modules.items() for obj in objs if unit_of(obj) == mutant.unit]
             if where:
                 tries.append((number, mutant, *where[0]))
@@ -421,8 +425,9 @@ def main():
     if only:
         print("%d units, %d text symbols, %d findings" % (len(objects), symbols, report.findings))
         sys.exit(bool(report.findings))
-    report.end("%d units of %d modules, %d text symbols, %d functions not judged"
-               % (len(objects), len(modules), symbols, len({function for function, _ in NOT_JUDGED})))
+    report.end("%d units of %d modules, %d text symbols, %d functions not judged%s"
+               % (len(objects), len(modules), symbols, len({function for function, _ in NOT_JUDGED}),
+                  ", one mutant for each rule" * gatelib.brief("unwind")))
 
 
 if __name__ == "__main__":
