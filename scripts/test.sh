@@ -16,7 +16,7 @@ cd "$root"
 debug_tests='load_unload provider_unload fail_nth stress resize_live resize_pins resize_race_delayed'
 
 # name, command. What is random, or done over and over, is done less often on the second kernel, where
-# the gates judge what is C++'s, and plant less.
+# the gates judge what is C++'s, and plant less. UNIDAX_CYCLES is for each of two providers.
 stages=(
 	"packages|scripts/packages.sh test"
 	"kernels|scripts/kernels.sh --fetch"
@@ -25,7 +25,7 @@ stages=(
 	"check-6.12|scripts/check.sh --kernel=6.12 --brief=unwind layout objects unwind clang"
 	"flavours|scripts/flavours.sh"
 	"runner|selftests/vm/run.sh"
-	"kselftest|make --no-print-directory kselftest"
+	"kselftest|env UNIDAX_CYCLES=50 make --no-print-directory kselftest"
 	"kselftest-6.12|env UNIDAX_CYCLES=12 UNIDAX_OPS=1000 UNIDAX_STORM_SECONDS=15 scripts/kselftest.sh --kernel=6.12"
 	"kselftest-debug|scripts/kselftest.sh --kernel=debug $debug_tests"
 	"in-tree|scripts/kselftest-in-tree.sh"
