@@ -503,7 +503,6 @@ def main():
     overlays = sorted(os.path.relpath(os.path.join(where, name), overlay)
                       for where, _, names in os.walk(overlay) for name in names if where != overlay)
 
-    # In brief: no fix-up is taken out, only the gate's own types are changed.
     fixups = [("without_edit", name) for name in edits] + [("without_overlay", name) for name in overlays]
     # In brief: none is taken out, only the gate's own types are changed.
     brief = gatelib.brief("layout")
