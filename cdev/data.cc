@@ -21,6 +21,18 @@ namespace unidax::cdev {
 
 Result<Span> Span::take(Instance &instance, u64 at, u64 want)
 {
+	while (true) {
+		Result<Span> span = try_take(instance, at, want);
+
+		if (span.errno_value() != fenced)
+			return span;
+		if (!instance.fence_lifted())
+			return Error(-EINTR);
+	}
+}
+
+Result<Span> Span::try_take(Instance &instance, u64 at, u64 want)
+{
 	const u64 unit = instance.region_spec().align;
 	const auto live = instance.live().try_access();
 
@@ -34,10 +46,14 @@ Result<Span> Span::take(Instance &instance, u64 at, u64 want)
 	if (!extent)
 		return Span(Pfn{}, Pages::from_bytes(unit));
 
+	if (live->fence <= Pgoff::from_bytes(at))
+		return Error(fenced);
+
 	const u64 inside = at - extent->pgoff.bytes();
 	const u64 address = extent->pfn.bytes() + inside;
 	const u64 first = align_down(address, unit);
-	const u64 asked = smaller(smaller<u64>(want, most), extent->count.bytes() - inside);
+	const u64 there = extent->before(live->fence).count.bytes() - inside;
+	const u64 asked = smaller(smaller<u64>(want, most), there);
 	const Pfn page = Pfn::from_bytes(address);
 	const u64 covering = align_up(address + asked, PAGE_SIZE) - page.bytes();
 	const Pfn bad = bad_pages->first(page, Pages::from_bytes(covering));

@@ -26,7 +26,8 @@ public:
 	 * take() - hold what lies at @at, bytes into @instance: @want bytes, or less; none at and
 	 * after the end.
 	 * Context: process context, no guard held; may sleep.
-	 * Errors: -ENXIO (removed), -EBUSY (System RAM), -EIO (the first page is known to be bad).
+	 * Errors: -ENXIO (removed), -EBUSY (System RAM), -EIO (the first page is known to be bad),
+	 * -EINTR.
 	 */
 	[[nodiscard]] static Result<Span> take(Instance &instance, u64 at, u64 want);
 
@@ -45,6 +46,12 @@ public:
 	void write_back(size_t count) const { arch_wb_cache_pmem(bytes_, count); }
 
 private:
+	/* Only inside: what is asked for lies behind a fence. */
+	static const int fenced = -EAGAIN;
+
+	/* take(), once. */
+	[[nodiscard]] static Result<Span> try_take(Instance &instance, u64 at, u64 want);
+
 	Span(Pfn first, Pages unit) : bytes_(nullptr), size_(0), first_(first), unit_(unit) {}
 
 	char *bytes_;

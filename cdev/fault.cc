@@ -34,9 +34,23 @@ void test_delay()
 #endif
 }
 
+/* Only inside: the page lies behind a fence. The kernel is never answered so. */
+constexpr vm_fault_t fenced = VM_FAULT_RETRY;
+
 /* The operations of a mapping of an instance that is aligned to @Size bytes. */
 template <u64 Size> struct MappingOps {
 	static vm_fault_t map_page(vm_fault &vmf)
+	{
+		vm_fault_t result;
+
+		while ((result = try_map_page(vmf)) == fenced) {
+			if (!instance_of(*vmf.vma).fence_lifted())
+				return VM_FAULT_SIGBUS;
+		}
+		return result;
+	}
+
+	static vm_fault_t try_map_page(vm_fault &vmf)
 	{
 		const vm_area_struct &vma = *vmf.vma;
 		const auto live = instance_of(vma).live().try_access();
@@ -55,6 +69,9 @@ template <u64 Size> struct MappingOps {
 		if (!extent || extent->end() - pgoff < Pages::from_bytes(Size))
 			return VM_FAULT_SIGBUS;
 
+		if (live->fence <= pgoff) [[unlikely]]
+			return fenced;
+
 		const Pfn pfn = extent->pfn + (pgoff - extent->pgoff);
 
 		/* Where addresses and media are not aligned alike. */
@@ -64,7 +81,7 @@ template <u64 Size> struct MappingOps {
 			return VM_FAULT_HWPOISON;
 		test_delay();
 		if constexpr (Size == PAGE_SIZE) {
-			if (has_neighbours(vmf) && map_around(vmf, pgoff, *extent))
+			if (has_neighbours(vmf) && map_around(vmf, pgoff, extent->before(live->fence)))
 				return VM_FAULT_NOPAGE;
 		}
 		return compat::insert_entry<Size>(vmf, pfn);

@@ -145,7 +145,9 @@ extern "C" int unidax_file_info(struct file *file, struct unidax_info *info)
 extern "C" int unidax_file_resize(struct file *file, u64 bytes, unsigned int timeout_ms)
 {
 	return unidax::cdev::Instance::of(*file)
-		.resize(bytes, timeout_ms ? timeout_ms : unidax_resize_timeout_ms)
+		.resize(bytes, timeout_ms ? timeout_ms : unidax_resize_timeout_ms,
+			capable(CAP_SYS_ADMIN) ? unidax::cdev::Authority::administrator
+					       : unidax::cdev::Authority::holder)
 		.errno_value();
 }
 

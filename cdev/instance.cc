@@ -5,7 +5,7 @@
  * A file that is open pins the cdev, which pins the device, which is the instance; so the object
  * outlives every descriptor and mapping, while what it gave access to goes at its removal.
  */
-#include "cdev/instance.hpp"
+#include "cdev/change.hpp"
 #include "cdev/unit.hpp"
 #include "core/compat.hpp"
 #include "core/events.hpp"
@@ -22,7 +22,9 @@ Instance::Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec,
 	: spec_(spec), minor_(move(minor)), inode_(move(inode)),
 	  live_(*inode_->i_mapping), faults_(move(faults)),
 	  change_lock_("unidax_change_lock", change_lock_key), device_{}, cdev_{}
-{}
+{
+	init_waitqueue_head(&fence_wait_);
+}
 
 Ref<Instance> Instance::attach(Box<Instance> instance, struct device &parent)
 {
@@ -78,7 +80,8 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	const Result<> added = check(cdev_device_add(&instance->cdev_, &instance->device_));
 
 	if (!added.ok()) {
-		/* The number could be opened for a moment. */
+		/* The number could be opened for a moment, by whoever has a node for it. */
+		instance->end_changes();
 		instance->withdraw();
 		return added.error();
 	}
@@ -88,11 +91,11 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	registered->extents_file_ = state->debug.make_extents(*registered);
 	event::instance(registered->name(), size, UNIDAX_ADDED);
 
-	/* A change may have come first, since the attributes are there. */
-	MutexGuard change(registered->change_lock_, MutexGuard::killable);
+	/* Another one may have come first, since the attributes are there. */
+	const Change change = TRY(registered->begin_change(Authority::administrator));
 
-	TRY(registered->in_service(change));
-	TRY(registered->mappings_.grow_to(*registered, registered->leased().extents.count()));
+	change.enter_sysfs();
+	TRY(change.mappings().grow_to(*registered, change.extents().count()));
 	return registered;
 }
 
@@ -115,15 +118,8 @@ void Instance::withdraw()
 void Instance::remove()
 {
 	event::instance(name(), size(*this), UNIDAX_REMOVED);
+	end_changes();
 	extents_file_ = {};
-	removal_.cancel();
-	{
-		/* The change that was under way ends; none begins. */
-		MutexGuard change(change_lock_);
-
-		mappings_.shrink_to(0);
-		recall();
-	}
 	cdev_device_del(&cdev_, &device_);
 	withdraw();
 }

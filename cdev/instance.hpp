@@ -15,6 +15,9 @@
 
 namespace unidax::cdev {
 
+/* Where a fence stands when there is none. */
+constexpr Pgoff no_fence{~0UL};
+
 /* What files, mappings and attributes reach through a guard, and what goes when the instance is
  * removed. */
 struct Live {
@@ -27,10 +30,18 @@ struct Live {
 	 * fault has, while the memory is not the instance's to give but the kernel's.
 	 */
 	u64 fault_size;
+	/* Whoever comes to a page from here on waits (class Fence). */
+	Pgoff fence = no_fence;
 
 	/** usable() - whether the memory may be reached. */
 	[[nodiscard]] bool usable() const { return fault_size; }
 };
+
+class Change;
+class Fence;
+
+/* Whose change it is. An administrator does not wait for what a holder of the node has begun. */
+enum class Authority { holder, administrator };
 
 /* What the memory of an instance is used for. */
 enum class Mode { devdax, system_ram };
@@ -45,8 +56,9 @@ enum class Mode { devdax, system_ram };
  * INVARIANT: device_ is initialised from attach() on, and from then on only its count frees the
  * object. cdev_ is added once and never initialised again. The minor is free for another instance
  * only after the last file of this one is closed. Extents, alignment and mode change only under
- * change_lock_, and not after removal_ is cancelled. The lease is lent exactly while the live state
- * is not usable, but for a moment inside a change.
+ * change_lock_, by whoever has a Change, and not after removal_ is cancelled. The live state is not
+ * revoked before that. The lease is lent exactly while the live state is not usable, but for a
+ * moment inside a change.
  */
 class Instance : NoCopy {
 public:
@@ -59,8 +71,21 @@ public:
 	[[nodiscard]] Result<> retire();
 
 	/**
+	 * begin_change() - the right to change the instance, when nobody else does any more.
+	 * @authority: a holder's change that is under way gives way to an administrator's, and a
+	 *   holder's does not begin while one of those waits
+	 * Context: process context, no lock of ours held but Registration::lock_; sleeps.
+	 * Errors: -ENXIO (being removed), -EBUSY (a holder: an administrator waits), -EINTR.
+	 */
+	[[nodiscard]] Result<Change> begin_change(Authority authority);
+
+	/**
 	 * resize() - grow or shrink to @size bytes, while in use.
 	 * @timeout_ms: how long a shrink waits for pages that are in use
+	 * @authority: see begin_change()
+	 *
+	 * A shrink that is held up by pins that come and go keeps new ones out for a bounded time,
+	 * at half of the time limit and at its end. Whoever comes to the tail meanwhile waits.
 	 *
 	 * Until it has succeeded nobody sees anything but the old size. Afterwards a uevent and a
 	 * poll event tell.
@@ -68,7 +93,7 @@ public:
 	 * Errors: -EINVAL (granule), -ENOSPC, -EBUSY (in use at the time limit), -ENXIO (removed),
 	 * -EINTR, -ENOMEM.
 	 */
-	[[nodiscard]] Result<> resize(u64 size, unsigned int timeout_ms);
+	[[nodiscard]] Result<> resize(u64 size, unsigned int timeout_ms, Authority authority);
 	/**
 	 * append() - grow by the range [@start, @start + @size) of physical addresses.
 	 * Context: as resize().
@@ -143,7 +168,16 @@ public:
 	/** granule() - bytes that sizes are multiples of, for an alignment of @align. */
 	[[nodiscard]] u64 granule(u64 align) const { return larger(align, spec_.align); }
 
+	/**
+	 * fence_lifted() - wait until there is no fence; false when a fatal signal came first.
+	 * Context: process context, no guard held; mmap_lock may be.
+	 */
+	[[nodiscard]] bool fence_lifted();
+
 private:
+	friend Change;
+	friend Fence;
+
 	/** attach() - from here on the object is counted by its device. */
 	[[nodiscard]] static Ref<Instance> attach(Box<Instance> instance, struct device &parent);
 	/**
@@ -158,50 +192,58 @@ private:
 	void note_align(u64 align) { WRITE_ONCE(inode_->i_blkbits, ilog2(align)); }
 	/** withdraw() - revoke, unmap and give everything back. */
 	void withdraw();
-
+	/** end_changes() - stop the change that is under way, and let none begin. */
+	void end_changes();
 	/**
-	 * in_service() - whether changes are possible at all.
-	 * @change: guard of change_lock_
-	 * Errors: -EINTR, -EBUSY (not taken), -ENXIO (being removed).
+	 * admit() - make a change of the turn to change, if that is possible. Errors: as
+	 * begin_change().
 	 */
-	[[nodiscard]] Result<> in_service(const MutexGuard &change) const;
-	/**
-	 * may_change() - whether a change of size or alignment can begin.
-	 * @change: guard of change_lock_
-	 * Errors: as in_service(); -EBUSY (System RAM).
-	 */
-	[[nodiscard]] Result<> may_change(const MutexGuard &change);
-	/** leased() - the extents, for whoever is changing them. */
-	[[nodiscard]] region::Leased &leased() REQUIRES(change_lock_);
+	[[nodiscard]] Result<Change> admit(HeldMutex turn, Authority authority);
 	/** grow() - make @extension part of the instance. */
-	[[nodiscard]] Result<> grow(region::Extension extension) REQUIRES(change_lock_);
+	[[nodiscard]] static Result<> grow(Change &change, region::Extension extension);
 	/** grow_to() - to @size bytes, more than it has. */
-	[[nodiscard]] Result<> grow_to(u64 size) REQUIRES(change_lock_);
+	[[nodiscard]] static Result<> grow_to(Change &change, u64 size);
 	/** grow_by() - by the range [@start, @start + @size). */
-	[[nodiscard]] Result<> grow_by(Address start, u64 size) REQUIRES(change_lock_);
-	[[nodiscard]] Result<> shrink(u64 size, unsigned int timeout_ms) REQUIRES(change_lock_);
+	[[nodiscard]] static Result<> grow_by(Change &change, Address start, u64 size);
+	/** shrink() - to @size bytes, less than it has. */
+	[[nodiscard]] static Result<> shrink(Change &change, u64 size, unsigned int timeout_ms);
 	/**
-	 * drain() - wait until no page of @cut is in use. Errors: -EBUSY at @deadline (jiffies),
-	 * -EINTR, -ENXIO.
+	 * drain() - wait until no page of @cut is in use, or until @deadline (jiffies): whether it
+	 * was seen so. Errors: as Cancellation::check().
 	 */
-	[[nodiscard]] Result<> drain(const region::Cut &cut, unsigned long deadline)
-		REQUIRES(change_lock_);
+	[[nodiscard]] static Result<bool> drain(const Change &change, const region::Cut &cut,
+						unsigned long deadline);
+	/**
+	 * take_off() - take @cut off, if its pages are idle once nothing can come to them: whether
+	 * that was so. The fence for that stands for @limit_ms at most, and the time of a search.
+	 * Errors: as Cancellation::check().
+	 */
+	[[nodiscard]] static Result<bool> take_off(const Change &change, region::Cut &cut,
+						   unsigned int limit_ms);
+	/**
+	 * settle() - wait, behind a fence, for the pins on @cut that are about to be dropped, or
+	 * for @limit_ms: whether none is left. Errors: as Cancellation::check().
+	 */
+	[[nodiscard]] static Result<bool> settle(const Change &change, const region::Cut &cut,
+						 unsigned int limit_ms);
+	/** wait_for_pins() - sleep, as part of the statistics. Errors: as Cancellation::sleep(). */
+	[[nodiscard]] Result<> wait_for_pins(const Change &change, unsigned int pause_ms);
 	/**
 	 * conclude() - tell everybody what became of a change from @before to @after bytes that was
 	 * begun at @began (ktime_get_ns()).
 	 */
-	void conclude(u64 before, u64 after, const Result<> &result, u64 began)
-		REQUIRES(change_lock_);
+	static void conclude(const Change &change, u64 before, u64 after, const Result<> &result,
+			     u64 began);
 	/** notify() - tell user space that the size was @before bytes and is another now. */
-	void notify(u64 before) REQUIRES(change_lock_);
+	static void notify(const Change &change, u64 before);
 	/** shut() - no page can be reached from now on. Errors: -EBUSY (mapped, pinned), -ENOMEM. */
-	[[nodiscard]] Result<> shut() REQUIRES(change_lock_);
+	[[nodiscard]] static Result<> shut(const Change &change);
 	/** open_again() - undo shut(). */
-	void open_again() REQUIRES(change_lock_);
+	static void open_again(const Change &change);
 	/** hand_over() - let the kernel have the memory. Errors: as set_mode(). */
-	[[nodiscard]] Result<> hand_over() REQUIRES(change_lock_);
+	[[nodiscard]] static Result<> hand_over(const Change &change);
 	/** take_back() - get it back from the kernel. Errors: as set_mode(). */
-	[[nodiscard]] Result<> take_back() REQUIRES(change_lock_);
+	[[nodiscard]] static Result<> take_back(const Change &change);
 	/** recall() - get it back for good, if it can be had, before the instance goes. */
 	void recall() REQUIRES(change_lock_);
 
@@ -212,9 +254,21 @@ private:
 	PerCpuFaultCounts faults_;
 	/* One change of extents, alignment or mode at a time. */
 	Mutex change_lock_;
-	/* Cancelled when the instance goes; stops a change that is under way. */
+	/* Both are cancelled when the instance goes. What stops a change that is under way: */
 	Cancellation removal_;
+	/* … a holder's; preempted by administrators that wait for their turn. */
+	Cancellation precedence_;
+	/* Whether an administrator's change is under way; a hint but for whoever has the lock. */
+	bool administrator_ = false;
+	/*
+	 * Whether the device is in sysfs for sure, so that directories can be made below it: a
+	 * change may come before, by a node that leads to the number.
+	 */
+	bool in_sysfs_ GUARDED_BY(change_lock_) = false;
 	Mappings mappings_ GUARDED_BY(change_lock_);
+	/* Whether there is a fence, and who waits for its end. */
+	bool fenced_ = false;
+	wait_queue_head fence_wait_;
 	/* Never false again: a mapping may be gone while what it stored is still in a cache. */
 	bool mapped_writable_ = false;
 	/* Written under change_lock_ only, read by anybody. */

@@ -2,54 +2,69 @@
 /*
  * What an instance is used for: by processes, as a device; or by the kernel, as System RAM.
  *
- * On the way to the kernel the instance is shut first: under the exclusive side of the fault lock,
- * with nothing mapped and no page in use, the size of a fault becomes one that no fault has. From
+ * On the way to the kernel the instance is shut first: behind a fence, with nothing mapped and no
+ * page in use, the size of a fault becomes one that no fault has. From
  * then on no page can be mapped, pinned or copied, and whoever has the device open has it open in
  * vain. Only then do the page maps go. On the way back it is opened last, when all is as before but
  * for the content, which is cleared.
  */
-#include "cdev/instance.hpp"
+#include "cdev/change.hpp"
 
 namespace unidax::cdev {
 
-Result<> Instance::shut()
+Result<> Instance::shut(const Change &change)
 {
-	const region::Cut all = TRY(region::cut(leased(), 0));
-	const auto live = live_.exclusive();
+	address_space *const mapping = change.instance().inode_->i_mapping;
+	const region::Cut all = TRY(region::cut(change.leased(), 0));
 
-	if (mapping_mapped(inode_->i_mapping))
+	if (mapping_mapped(mapping))
 		return Error(-EBUSY);
+
+	/* As for a shrink: what is about to be dropped is no hindrance. */
+	constexpr unsigned int fence_ms = 50;
+	const Fence fence(change, Pgoff{});
+
 	/* What the kernel dropped without a flush may be in a processor still. */
-	unmap(Pgoff{}, Pages{});
-	if (all.first_busy({}) < all.end())
+	change.instance().unmap(Pgoff{}, Pages{});
+
+	const bool idle = TRY(settle(change, all, fence_ms));
+
+	if (!idle)
+		return Error(-EBUSY);
+
+	const auto live = change.exclusive();
+
+	if (mapping_mapped(mapping))
 		return Error(-EBUSY);
 	live->fault_size = 0;
 	return {};
 }
 
-void Instance::open_again()
+void Instance::open_again(const Change &change)
 {
-	const auto live = live_.exclusive();
+	const auto live = change.exclusive();
 
 	live->fault_size = live->align;
 }
 
-Result<> Instance::hand_over()
+Result<> Instance::hand_over(const Change &change)
 {
-	if (!region::lent(leased()))
-		TRY(shut());
+	region::Leased &leased = change.leased();
 
-	const Result<> result = region::lend(leased());
+	if (!region::lent(leased))
+		TRY(shut(change));
 
-	if (!region::lent(leased()))
-		open_again();
+	const Result<> result = region::lend(leased);
+
+	if (!region::lent(leased))
+		open_again(change);
 	return result;
 }
 
-Result<> Instance::take_back()
+Result<> Instance::take_back(const Change &change)
 {
-	TRY(region::take_back(leased(), removal_));
-	open_again();
+	TRY(region::take_back(change.leased(), change.cancellation()));
+	open_again(change);
 	return {};
 }
 
@@ -58,7 +73,9 @@ void Instance::recall()
 	/* The removal is no reason to stop here. */
 	const Cancellation never;
 
-	if (!region::lent(leased()) || region::take_back(leased(), never).ok())
+	region::Leased &leased = *live_.unguarded().lease.get();
+
+	if (!region::lent(leased) || region::take_back(leased, never).ok())
 		return;
 	dev_notice(&device_, "its memory is in use as System RAM; "
 			     "it stays claimed until every block of it is offline\n");
@@ -66,13 +83,12 @@ void Instance::recall()
 
 Result<> Instance::set_mode(Mode mode)
 {
-	MutexGuard change(change_lock_, MutexGuard::killable);
+	const Change change = TRY(begin_change(Authority::administrator));
 
-	TRY(in_service(change));
 	if (mode == Mode::system_ram)
-		TRY(hand_over());
-	else if (region::lent(leased()))
-		TRY(take_back());
+		TRY(hand_over(change));
+	else if (region::lent(change.leased()))
+		TRY(take_back(change));
 	else
 		return {};
 

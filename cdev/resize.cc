@@ -4,167 +4,293 @@
  * the ground for.
  *
  * Growing publishes extents that are complete: claimed, clean, keyed. Shrinking waits first, while
- * everything is still mapped and usable; only when no page of the tail is held by anything but
- * mappings does it take the fault lock, unmap the tail everywhere, look again
- * (get_user_pages_fast() may have come first), and either commit or let go and wait on. So nobody
- * ever sees a size between the old and the new, and a shrink that is refused has disturbed nobody.
+ * everything is still mapped and usable, until no page of the tail is held by anything but mappings.
+ * Then a fence goes up before the tail: who comes to it waits. The tail is unmapped everywhere and
+ * looked at again (get_user_pages_fast() may have come first), for a moment longer than a pin lasts
+ * that is about to be dropped; then either the shrink is committed or the fence comes down and the
+ * wait goes on. So nobody ever sees a size between the old and the new, whoever uses the rest is
+ * not held up, and a shrink that is refused has cost nobody more than a wait.
+ *
+ * Pins that come and go all the time leave no moment without one. So at half of the time limit, and
+ * at its end, the fence goes up in any case: only pins that stay refuse a shrink.
  */
-#include "cdev/instance.hpp"
+#include "cdev/change.hpp"
 #include "core/compat.hpp"
 #include "core/events.hpp"
 
 namespace unidax::cdev {
 
-Result<> Instance::in_service(const MutexGuard &change) const
+Result<Change> Instance::admit(HeldMutex turn, Authority authority)
 {
-	TRY(change.taken());
-	return removal_.check();
+	Cancellation &cancellation = authority == Authority::holder ? precedence_ : removal_;
+
+	TRY(cancellation.check());
+	WRITE_ONCE(administrator_, authority == Authority::administrator);
+	return Change(move(turn), *this, cancellation);
 }
 
-Result<> Instance::may_change(const MutexGuard &change)
+Result<Change> Instance::begin_change(Authority authority)
 {
-	TRY(in_service(change));
-	if (!live_.try_access()->usable())
-		return Error(-EBUSY);
-	return {};
+	if (authority == Authority::administrator) {
+		const Cancellation::Preemption first(precedence_);
+		HeldMutex turn = TRY(HeldMutex::make_killable(change_lock_));
+
+		return admit(move(turn), authority);
+	}
+
+	HeldMutex turn = TRY(HeldMutex::make_killable(change_lock_));
+
+	return admit(move(turn), authority);
 }
 
-region::Leased &Instance::leased()
+Result<> Instance::retire()
 {
-	/*
-	 * SAFETY: kept beyond the guard, under change_lock_ and after may_change(): only the
-	 * owner of that lock changes the extents, and removal waits for it before the lease ends.
-	 */
-	return *live_.try_access()->lease.get();
+	constexpr unsigned int pause_ms = 1;
+	const Cancellation::Preemption first(precedence_);
+
+	while (true) {
+		Result<HeldMutex> turn = HeldMutex::make_at_once(change_lock_);
+
+		if (turn.ok()) {
+			const Change change = TRY(admit(turn.take(), Authority::administrator));
+
+			TRY(change.is_usable());
+			if (change.extents().count())
+				return Error(-EBUSY);
+			removal_.cancel();
+			return {};
+		}
+		/* An administrator's change is a use. A holder's is not, and about to end. */
+		if (READ_ONCE(administrator_))
+			return turn.error();
+		TRY(removal_.sleep(pause_ms));
+	}
 }
 
-Result<> Instance::resize(u64 size, unsigned int timeout_ms)
+void Instance::end_changes()
 {
-	MutexGuard change(change_lock_, MutexGuard::killable);
+	removal_.cancel();
+	precedence_.cancel();
 
-	TRY(may_change(change));
+	/* The change that was under way ends; none begins. */
+	MutexGuard last(change_lock_);
 
-	const u64 before = leased().extents.size().bytes();
-	const u64 align = live_.try_access()->align;
+	mappings_.shrink_to(0);
+	recall();
+}
 
-	if (!is_aligned(size, granule(align)))
+Result<> Instance::resize(u64 size, unsigned int timeout_ms, Authority authority)
+{
+	Change change = TRY(begin_change(authority));
+
+	TRY(change.is_usable());
+
+	const u64 before = change.size();
+
+	if (!is_aligned(size, change.granule()))
 		return Error(-EINVAL);
 	if (size == before)
 		return {};
 
 	const u64 began = ktime_get_ns();
-	const Result<> result = size < before ? shrink(size, timeout_ms) : grow_to(size);
+	const Result<> result =
+		size < before ? shrink(change, size, timeout_ms) : grow_to(change, size);
 
-	conclude(before, size, result, began);
+	conclude(change, before, size, result, began);
 	return result;
 }
 
 Result<> Instance::append(Address start, u64 size)
 {
-	MutexGuard change(change_lock_, MutexGuard::killable);
+	Change change = TRY(begin_change(Authority::administrator));
 
-	TRY(may_change(change));
+	TRY(change.is_usable());
 
-	const u64 before = leased().extents.size().bytes();
+	const u64 before = change.size();
 
-	if (!size || !is_aligned(start.n | size, granule(live_.try_access()->align)))
+	if (!size || !is_aligned(start.n | size, change.granule()))
 		return Error(-ENXIO);
 
 	const u64 began = ktime_get_ns();
-	const Result<> result = grow_by(start, size);
+	const Result<> result = grow_by(change, start, size);
 
-	conclude(before, before + size, result, began);
+	conclude(change, before, before + size, result, began);
 	return result;
 }
 
-void Instance::conclude(u64 before, u64 after, const Result<> &result, u64 began)
+void Instance::conclude(const Change &change, u64 before, u64 after, const Result<> &result,
+			u64 began)
 {
-	event::resize(name(), before, after, result.errno_value(), ktime_get_ns() - began);
+	Instance &instance = change.instance();
+
+	event::resize(instance.name(), before, after, result.errno_value(),
+		      ktime_get_ns() - began);
 	if (!result.ok())
 		return;
-	WRITE_ONCE(resizes_, resizes_ + 1);
-	notify(before);
+	WRITE_ONCE(instance.resizes_, instance.resizes_ + 1);
+	notify(change, before);
 }
 
-Result<> Instance::grow_to(u64 size)
+Result<> Instance::grow_to(Change &change, u64 size)
 {
-	const Alignment align(granule(live_.try_access()->align));
-	event::Phase phase(name(), UNIDAX_PHASE_CLAIM);
-	region::Extension extension = TRY(region::extend(leased(), size, align, removal_));
+	event::Phase phase(change.instance().name(), UNIDAX_PHASE_CLAIM);
+	region::Extension extension = TRY(region::extend(
+		change.leased(), size, Alignment(change.granule()), change.cancellation()));
 
 	phase.end();
-	return grow(move(extension));
+	return grow(change, move(extension));
 }
 
-Result<> Instance::grow_by(Address start, u64 size)
+Result<> Instance::grow_by(Change &change, Address start, u64 size)
 {
-	event::Phase phase(name(), UNIDAX_PHASE_CLAIM);
-	region::Extension extension = TRY(region::extend_by(leased(), start, size, removal_));
+	event::Phase phase(change.instance().name(), UNIDAX_PHASE_CLAIM);
+	region::Extension extension =
+		TRY(region::extend_by(change.leased(), start, size, change.cancellation()));
 
 	phase.end();
-	return grow(move(extension));
+	return grow(change, move(extension));
 }
 
-Result<> Instance::grow(region::Extension extension)
+Result<> Instance::grow(Change &change, region::Extension extension)
 {
-	const event::Phase phase(name(), UNIDAX_PHASE_PUBLISH);
+	const event::Phase phase(change.instance().name(), UNIDAX_PHASE_PUBLISH);
+	Result<> committed;
 
-	TRY(mappings_.grow_to(*this, extension.count()));
+	if (change.in_sysfs())
+		TRY(change.mappings().grow_to(change.instance(), extension.count()));
+	{
+		const auto live = change.exclusive();
 
-	const auto live = live_.exclusive();
-
-	return extension.commit(live);
+		committed = extension.commit(live);
+	}
+	/* Not under the fault lock, which the readers of a directory want. */
+	if (!committed.ok())
+		change.mappings().shrink_to(change.extents().count());
+	return committed;
 }
 
-Result<> Instance::drain(const region::Cut &cut, unsigned long deadline)
+Fence::Fence(const Change &change, Pgoff from) : change_(change)
+{
+	WRITE_ONCE(change.instance().fenced_, true);
+
+	const auto live = change.exclusive();
+
+	live->fence = from;
+}
+
+Fence::~Fence()
+{
+	Instance &instance = change_.instance();
+
+	{
+		const auto live = change_.exclusive();
+
+		live->fence = no_fence;
+	}
+	WRITE_ONCE(instance.fenced_, false);
+	wake_up_all(&instance.fence_wait_);
+}
+
+bool Instance::fence_lifted()
+{
+	return !wait_event_killable(fence_wait_, !READ_ONCE(fenced_));
+}
+
+Result<bool> Instance::drain(const Change &change, const region::Cut &cut, unsigned long deadline)
 {
 	/* I/O in flight takes about as long as the first, pins of a program longer than the last.
 	 */
 	constexpr unsigned int shortest_ms = 1, longest_ms = 50;
+	Instance &instance = change.instance();
 	unsigned int pause_ms = shortest_ms;
 	Pgoff busy{};
-	const event::Phase phase(name(), UNIDAX_PHASE_DRAIN);
+	const event::Phase phase(instance.name(), UNIDAX_PHASE_DRAIN);
 
 	/* What was idle may be pinned meanwhile; the last look, with the tail unmapped, is the one
 	 * that counts. */
-	while ((busy = cut.first_busy(busy)) < cut.end()) {
+	while (true) {
+		busy = TRY(cut.first_busy(busy, change.cancellation()));
+		if (busy == cut.end())
+			return true;
 		if (time_after_eq(jiffies, deadline))
-			return Error(-EBUSY);
-		event::drain_wait(name(), busy.bytes(), pause_ms);
-
-		const u64 began = ktime_get_ns();
-		const Result<> slept = removal_.sleep(pause_ms);
-
-		WRITE_ONCE(drain_ns_, drain_ns_ + ktime_get_ns() - began);
-		TRY(slept);
+			return false;
+		event::drain_wait(instance.name(), busy.bytes(), pause_ms);
+		TRY(instance.wait_for_pins(change, pause_ms));
 		pause_ms = smaller(2 * pause_ms, longest_ms);
 	}
-	return {};
 }
 
-Result<> Instance::shrink(u64 size, unsigned int timeout_ms)
+Result<bool> Instance::settle(const Change &change, const region::Cut &cut, unsigned int limit_ms)
 {
-	const unsigned long deadline = jiffies + msecs_to_jiffies(timeout_ms);
-	const u64 before = leased().extents.size().bytes();
-	region::Cut cut = TRY(region::cut(leased(), size));
+	constexpr unsigned int pause_ms = 1;
+	const unsigned long deadline = jiffies + msecs_to_jiffies(limit_ms);
+	Pgoff busy{};
 
 	while (true) {
-		TRY(drain(cut, deadline));
-		{
-			const event::Phase phase(name(), UNIDAX_PHASE_UNMAP);
-			const auto live = live_.exclusive();
-
-			unmap(Pgoff::from_bytes(size), Pages::from_bytes(before - size));
-			if (cut.first_busy({}) == cut.end()) {
-				cut.commit(live);
-				break;
-			}
-		}
-		/* Somebody pinned a page between the two looks. The tail is as usable as before. */
+		/* No pin comes any more: what was seen idle is. */
+		busy = TRY(cut.first_busy(busy, change.cancellation()));
+		if (busy == cut.end())
+			return true;
 		if (time_after_eq(jiffies, deadline))
-			return Error(-EBUSY);
+			return false;
+		TRY(change.instance().wait_for_pins(change, pause_ms));
 	}
-	mappings_.shrink_to(leased().extents.count());
+}
+
+Result<> Instance::wait_for_pins(const Change &change, unsigned int pause_ms)
+{
+	const u64 began = ktime_get_ns();
+	const Result<> slept = change.cancellation().sleep(pause_ms);
+
+	WRITE_ONCE(drain_ns_, drain_ns_ + ktime_get_ns() - began);
+	return slept;
+}
+
+Result<bool> Instance::take_off(const Change &change, region::Cut &cut, unsigned int limit_ms)
+{
+	const event::Phase phase(change.instance().name(), UNIDAX_PHASE_UNMAP);
+	const Fence fence(change, cut.begin());
+
+	change.instance().unmap(cut.begin(), cut.end() - cut.begin());
+
+	const bool idle = TRY(settle(change, cut, limit_ms));
+
+	if (!idle)
+		return false;
+
+	const auto live = change.exclusive();
+
+	cut.commit(live);
+	return true;
+}
+
+Result<> Instance::shrink(Change &change, u64 size, unsigned int timeout_ms)
+{
+	const unsigned long began = jiffies;
+	const unsigned long deadline = began + msecs_to_jiffies(timeout_ms);
+	/*
+	 * Longer than a copy out of pinned pages or a transfer to a disk takes, short enough for
+	 * whoever waits behind the fence, with mmap_lock maybe.
+	 */
+	constexpr unsigned int longest_fence_ms = 50;
+	const unsigned int fence_ms = smaller(timeout_ms / 8, longest_fence_ms);
+	/* Pins that come and go may hide each other until then: new ones are kept out for once. */
+	unsigned long patience = began + msecs_to_jiffies(timeout_ms / 2);
+	region::Cut cut = TRY(region::cut(change.leased(), size));
+
+	while (true) {
+		const bool idle = TRY(drain(change, cut, patience));
+		const bool taken_off = TRY(take_off(change, cut, fence_ms));
+
+		if (taken_off)
+			break;
+		/* Somebody keeps a page. The tail is as usable as before. */
+		if (!idle && patience == deadline)
+			return Error(-EBUSY);
+		if (!idle)
+			patience = deadline;
+	}
+	change.mappings().shrink_to(change.extents().count());
 	return {};
 }
 
@@ -173,15 +299,15 @@ Result<> Instance::set_align(u64 align)
 	if (!compat::can_map(align))
 		return Error(-EINVAL);
 
-	MutexGuard change(change_lock_, MutexGuard::killable);
+	const Change change = TRY(begin_change(Authority::administrator));
 
-	TRY(may_change(change));
-	for (const Extent &extent : leased().extents) {
+	TRY(change.is_usable());
+	for (const Extent &extent : change.extents()) {
 		if (!is_aligned(extent.pfn.bytes() | extent.count.bytes(), align))
 			return Error(-EINVAL);
 	}
 
-	const auto live = live_.exclusive();
+	const auto live = change.exclusive();
 
 	if (mapping_mapped(inode_->i_mapping))
 		return Error(-EBUSY);
@@ -190,28 +316,19 @@ Result<> Instance::set_align(u64 align)
 	return {};
 }
 
-Result<> Instance::retire()
-{
-	/* A change that is under way is a use. */
-	MutexGuard change(change_lock_, MutexGuard::try_only);
-
-	TRY(may_change(change));
-	if (leased().extents.count())
-		return Error(-EBUSY);
-	removal_.cancel();
-	return {};
-}
-
-void Instance::notify(u64 before)
+void Instance::notify(const Change &change, u64 before)
 {
 	char old_size[40], new_size[40];
 	char *environment[] = {old_size, new_size, nullptr};
+	struct device &device = change.instance().device_;
 
+	if (!change.in_sysfs())
+		return;
 	snprintf(old_size, sizeof(old_size), "DAX_OLD_SIZE=%llu", before);
-	snprintf(new_size, sizeof(new_size), "DAX_SIZE=%llu", leased().extents.size().bytes());
+	snprintf(new_size, sizeof(new_size), "DAX_SIZE=%llu", change.size());
 	/* A listener that cannot be told, for want of memory, still sees the attribute. */
-	(void)kobject_uevent_env(&device_.kobj, KOBJ_CHANGE, environment);
-	sysfs_notify(&device_.kobj, nullptr, "size");
+	(void)kobject_uevent_env(&device.kobj, KOBJ_CHANGE, environment);
+	sysfs_notify(&device.kobj, nullptr, "size");
 }
 
 } // namespace unidax::cdev

@@ -53,7 +53,7 @@ Result<> size_store(Instance &instance, const char *text)
 	u64 size;
 
 	TRY(check(kstrtoull(text, 0, &size)));
-	return instance.resize(size, unidax_resize_timeout_ms);
+	return instance.resize(size, unidax_resize_timeout_ms, Authority::administrator);
 }
 
 ssize_t align_show(Instance &instance, char *buffer)

@@ -8,7 +8,19 @@ namespace unidax {
 
 Cancellation::Cancellation()
 {
+	atomic_set(&preemptions_, 0);
 	init_waitqueue_head(&wait_);
+}
+
+Cancellation::Preemption::Preemption(Cancellation &cancellation) : cancellation_(cancellation)
+{
+	atomic_inc(&cancellation.preemptions_);
+	wake_up_all(&cancellation.wait_);
+}
+
+Cancellation::Preemption::~Preemption()
+{
+	atomic_dec(&cancellation_.preemptions_);
 }
 
 void Cancellation::cancel()
@@ -19,8 +31,10 @@ void Cancellation::cancel()
 
 Result<> Cancellation::check() const
 {
-	if (cancelled())
+	if (READ_ONCE(cancelled_))
 		return Error(-ENXIO);
+	if (atomic_read(&preemptions_))
+		return Error(-EBUSY);
 	if (fatal_signal_pending(kernel::current_task()))
 		return Error(-EINTR);
 	return {};
@@ -30,7 +44,7 @@ Result<> Cancellation::sleep(unsigned int milliseconds)
 {
 	/* The outcome is read from the state, not from the call: all three endings may come
 	 * together. */
-	(void)wait_event_killable_timeout(wait_, cancelled(), msecs_to_jiffies(milliseconds));
+	(void)wait_event_killable_timeout(wait_, stopped(), msecs_to_jiffies(milliseconds));
 	return check();
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Cancellation: how a removal stops work that is under way for the object that is being removed (a
- * drain, the zeroing of an extent), and how that work sleeps so that it can be stopped.
+ * Cancellation: how work that is under way for an object (a drain, the zeroing of an extent) is
+ * stopped, and how that work sleeps so that it can be stopped: for good by the object's removal, or
+ * for a while by somebody who comes first.
  */
 #pragma once
 
@@ -11,16 +12,24 @@ namespace unidax {
 
 class Cancellation : NoCopy {
 public:
+	/* While it exists, every check() and sleep() fails: its maker comes first. */
+	class Preemption : NoCopy {
+	public:
+		explicit Preemption(Cancellation &cancellation);
+		~Preemption();
+
+	private:
+		Cancellation &cancellation_;
+	};
+
 	Cancellation();
 
 	/** cancel() - from now on every check() and sleep() fails. Context: process context. */
 	void cancel();
 
-	[[nodiscard]] bool cancelled() const { return READ_ONCE(cancelled_); }
-
 	/**
-	 * check() - whether to go on. Errors: -ENXIO (cancelled), -EINTR (a fatal signal is
-	 * pending).
+	 * check() - whether to go on. Errors: -ENXIO (cancelled), -EBUSY (preempted), -EINTR (a
+	 * fatal signal is pending).
 	 */
 	[[nodiscard]] Result<> check() const;
 
@@ -31,7 +40,14 @@ public:
 	[[nodiscard]] Result<> sleep(unsigned int milliseconds);
 
 private:
+	[[nodiscard]] bool stopped() const
+	{
+		return READ_ONCE(cancelled_) || atomic_read(&preemptions_);
+	}
+
 	bool cancelled_ = false;
+	/* How many there are. */
+	atomic_t preemptions_;
 	wait_queue_head wait_;
 };
 

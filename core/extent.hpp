@@ -26,6 +26,13 @@ struct Extent {
 			return *this;
 		return {.pgoff = cut, .pfn = pfn + (cut - pgoff), .count = end() - cut};
 	}
+	/** before() - the part before @cut, which lies inside or behind it. */
+	[[nodiscard]] constexpr Extent before(Pgoff cut) const
+	{
+		if (end() <= cut)
+			return *this;
+		return {.pgoff = pgoff, .pfn = pfn, .count = cut - pgoff};
+	}
 };
 
 /*

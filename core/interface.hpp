@@ -237,14 +237,19 @@ public:
 	{}
 	~Cut();
 
+	/** begin() - offset where the lease will end. */
+	[[nodiscard]] Pgoff begin() const { return keep_; }
 	/** end() - offset where the lease ends before the cut. */
 	[[nodiscard]] Pgoff end() const { return tail_.end_pgoff(); }
 
 	/**
 	 * first_busy() - offset of the first page of the tail at or after @from that is in use, or
 	 * end().
+	 * @cancellation: stops the search
+	 * Context: process context, may sleep; costs one look at each head. Errors: as
+	 * Cancellation::check().
 	 */
-	[[nodiscard]] Pgoff first_busy(Pgoff from) const;
+	[[nodiscard]] Result<Pgoff> first_busy(Pgoff from, const Cancellation &cancellation) const;
 
 	/**
 	 * commit() - the lease ends at the cut from now on.

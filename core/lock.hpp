@@ -70,39 +70,50 @@ private:
 	struct mutex mutex_;
 };
 
-/*
- * Holds a mutex while it exists.
- *
- * INVARIANT: the mutex is held exactly if rc_ is 0. The analysis takes it for held either way: who
- * asks for killable or try_only leaves the function unless taken() is ok.
- */
+/* Holds a mutex while it exists. */
 class SCOPED_CAPABILITY MutexGuard : NoCopy {
 public:
-	enum Killable { killable };
-	enum TryOnly { try_only };
-
-	/* Waits. */
-	explicit MutexGuard(Mutex &mutex) ACQUIRE(mutex) : mutex_(mutex), rc_(0) { mutex_.lock(); }
-	/* Waits, unless a fatal signal comes first: taken() is -EINTR. */
-	MutexGuard(Mutex &mutex, Killable) ACQUIRE(mutex)
-		: mutex_(mutex), rc_(mutex_.lock_killable())
-	{}
-	/* Does not wait: taken() is -EBUSY when somebody holds it. */
-	MutexGuard(Mutex &mutex, TryOnly) ACQUIRE(mutex)
-		: mutex_(mutex), rc_(mutex_.try_lock() ? 0 : -EBUSY)
-	{}
-	~MutexGuard() RELEASE() NO_THREAD_SAFETY_ANALYSIS
-	{
-		if (!rc_)
-			mutex_.unlock();
-	}
-
-	/** taken() - whether the mutex is held, and if not why. */
-	[[nodiscard]] Result<> taken() const { return check(rc_); }
+	explicit MutexGuard(Mutex &mutex) ACQUIRE(mutex) : mutex_(mutex) { mutex_.lock(); }
+	~MutexGuard() RELEASE() { mutex_.unlock(); }
 
 private:
 	Mutex &mutex_;
-	const int rc_;
+};
+
+/*
+ * A mutex that is held, as a value that can be handed on; for a lock that is part of something with
+ * a name of its own. The analysis does not follow it: what it guards is reached through its owner.
+ *
+ * INVARIANT: mutex_ is null (moved from), or held, and only this object unlocks it.
+ */
+class HeldMutex {
+public:
+	/** make_killable() - wait for @mutex. Errors: -EINTR (a fatal signal came first). */
+	[[nodiscard]] static Result<HeldMutex> make_killable(Mutex &mutex) NO_THREAD_SAFETY_ANALYSIS
+	{
+		TRY(check(mutex.lock_killable()));
+		return HeldMutex(&mutex);
+	}
+	/** make_at_once() - without waiting. Errors: -EBUSY (somebody holds it). */
+	[[nodiscard]] static Result<HeldMutex> make_at_once(Mutex &mutex) NO_THREAD_SAFETY_ANALYSIS
+	{
+		if (!mutex.try_lock())
+			return Error(-EBUSY);
+		return HeldMutex(&mutex);
+	}
+
+	HeldMutex(HeldMutex &&other) : mutex_(exchange(other.mutex_, nullptr)) {}
+	HeldMutex &operator=(HeldMutex &&) = delete;
+	~HeldMutex() NO_THREAD_SAFETY_ANALYSIS
+	{
+		if (mutex_)
+			mutex_->unlock();
+	}
+
+private:
+	explicit HeldMutex(Mutex *mutex) : mutex_(mutex) {}
+
+	Mutex *mutex_;
 };
 
 /* What RCU protects may be looked at while this exists (include/linux/rcupdate.h); no sleep. */

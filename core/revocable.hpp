@@ -72,8 +72,11 @@ public:
 				up_read(&revocable_->lock_);
 		}
 		explicit operator bool() const { return revocable_; }
-		const T *operator->() const { return &revocable_->value_; }
-		const T &operator*() const { return revocable_->value_; }
+		/* Of a guard that has a name: it was looked at first, since it may be empty. */
+		const T *operator->() const & { return &revocable_->value_; }
+		const T &operator*() const & { return revocable_->value_; }
+		const T *operator->() const && = delete;
+		const T &operator*() const && = delete;
 
 	private:
 		friend Revocable;
@@ -91,8 +94,10 @@ public:
 				up_write(&revocable_->lock_);
 		}
 		explicit operator bool() const { return revocable_; }
-		T *operator->() const { return &revocable_->value_; }
-		T &operator*() const { return revocable_->value_; }
+		T *operator->() const & { return &revocable_->value_; }
+		T &operator*() const & { return revocable_->value_; }
+		T *operator->() const && = delete;
+		T &operator*() const && = delete;
 
 	private:
 		friend Revocable;
@@ -159,6 +164,12 @@ public:
 		up_write(&lock_);
 		return Exclusive(nullptr);
 	}
+
+	/**
+	 * unguarded() - the value, for whoever keeps it from being changed and revoked meanwhile by
+	 * other means than a guard.
+	 */
+	[[nodiscard]] const T &unguarded() const { return value_; }
 
 	/**
 	 * revoke() - close the door for good and hand the value to @teardown, which runs once,

@@ -335,18 +335,25 @@ Result<Cut> cut(Leased &leased, u64 size)
 	return Cut(leased, keep, move(tail));
 }
 
-Pgoff Cut::first_busy(Pgoff from) const
+Result<Pgoff> Cut::first_busy(Pgoff from, const Cancellation &cancellation) const
 {
+	/* So many that the calls between do not show, so few that it is stopped at once. */
+	constexpr Pages piece{SZ_1M};
 	const Backing &backing = Allocation::of(*leased_).region().backing();
 
 	for (const Extent &extent : tail_) {
-		if (extent.end() <= from)
-			continue;
+		while (from < extent.end()) {
+			Extent part = extent.from(from);
 
-		const Pgoff busy = backing.first_busy(extent.from(from));
+			part.count = smaller(part.count, piece);
+			TRY(cancellation.check());
 
-		if (busy < extent.end())
-			return busy;
+			const Pgoff busy = backing.first_busy(part);
+
+			if (busy < part.end())
+				return busy;
+			from = part.end();
+		}
 	}
 	return tail_.end_pgoff();
 }

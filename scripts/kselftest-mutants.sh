@@ -41,7 +41,7 @@ mutants=(
 	"ram-memory|System RAM|ram/ram.cc|s/TRY(check(offline_and_remove_memory(piece.start, piece.size)));/;/|system_ram"
 	"ram-clear|clearing of what was System RAM|region/lending.cc|s/if (ram::touched(memory))/if (false)/|system_ram"
 	"ram-bad|note of what went bad as System RAM|ram/ram.cc|s/if (PageHWPoison(pfn_to_page(pfn.n)))/if (false)/|system_ram"
-	"ram-pins|look for pins before memory is handed over|cdev/mode.cc|s/if (all.first_busy({}) < all.end())/if (false)/|system_ram"
+	"ram-pins|look for pins before memory is handed over|cdev/mode.cc|s/if (!idle)/if (false)/|system_ram"
 )
 
 for name; do

@@ -5,7 +5,7 @@
  * A shrink waits for them, while all stays mapped and usable; it is refused at
  * its time limit and has changed nothing then; it can be killed; it does not
  * hold up the removal of its device. Once the page is let go the same shrink
- * succeeds.
+ * succeeds. Pins that come and go without end do not refuse it.
  *
  * Direct I/O is kept in flight by a null_blk device whose every request takes
  * its time (irqmode=2), so that is skipped where there is no such module. The
@@ -475,6 +475,97 @@ TEST_F(resize_pins, unload_during_a_drain)
 		}
 	}
 	ASSERT_TRUE(region_find(variant->align, &self->region));
+}
+
+/*
+ * Readers that hold pages for moments, so many of them that hardly a look finds
+ * the tail without one.
+ */
+#define READERS 4
+
+FIXTURE(resize_starved) {
+	struct region region;
+	unsigned long unit;
+	char a[NAME_LENGTH];
+	int fd;
+	char *p;
+	long timeout;
+	pid_t readers[READERS];
+};
+
+FIXTURE_VARIANT(resize_starved) {
+	unsigned long align;
+};
+FIXTURE_VARIANT_ADD(resize_starved, 4k) { .align = KIB(4) };
+FIXTURE_VARIANT_ADD(resize_starved, 2m) { .align = MIB(2) };
+
+FIXTURE_SETUP(resize_starved)
+{
+	self->fd = -1;
+	self->unit = variant->align;
+	if (geteuid() || !region_find(variant->align, &self->region))
+		return;
+	ASSERT_EQ(0, region_empty(&self->region));
+	ASSERT_EQ(0, instance_create_sized(&self->region, self->a, 4 * self->unit));
+	self->fd = instance_open(self->a, O_RDWR);
+	ASSERT_LE(0, self->fd);
+	self->p = map_shared(self->fd, 4 * self->unit, 0);
+	ASSERT_NE(MAP_FAILED, self->p);
+	self->timeout = set_timeout_ms(1000);
+	ASSERT_LT(0, self->timeout);
+}
+
+FIXTURE_TEARDOWN(resize_starved)
+{
+	if (!self->region.dir[0])
+		return;
+	munmap(self->p, 4 * self->unit);
+	close(self->fd);
+	set_timeout_ms(self->timeout);
+	EXPECT_EQ(0, region_restore(&self->region));
+	EXPECT_TRUE(region_adds_up(&self->region));
+}
+
+/* Copy out of the pages of another process, which holds them meanwhile, for ever. */
+static pid_t reader_start(pid_t from, char *p, size_t length)
+{
+	pid_t pid = fork();
+	char *buffer;
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	buffer = malloc(length);
+	while (1) {
+		struct iovec local = { buffer, length }, remote = { p, length };
+
+		/* Nothing is there after the shrink. */
+		process_vm_readv(from, &local, 1, &remote, 1, 0);
+	}
+}
+
+TEST_F(resize_starved, by_readers)
+{
+	unsigned long unit = self->unit;
+	int i, round, refused = 0;
+
+	REQUIRE_REGION(&self->region, variant->align);
+	for (i = 0; i < READERS; i++) {
+		self->readers[i] = reader_start(getpid(), self->p + 3 * unit, unit);
+		ASSERT_LT(0, self->readers[i]);
+	}
+	for (round = 0; round < 8; round++) {
+		fill(self->p, 4 * unit, 1);
+		refused += !!dax_resize(self->a, 3 * unit);
+		EXPECT_EQ(SIGBUS, touch_read(self->p + 3 * unit));
+		EXPECT_EQ(3 * unit, differs(self->p, 3 * unit, 1));
+		EXPECT_EQ(0, dax_resize(self->a, 4 * unit));
+	}
+	EXPECT_EQ(0, refused);
+	for (i = 0; i < READERS; i++) {
+		kill(self->readers[i], SIGKILL);
+		waitpid(self->readers[i], NULL, 0);
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -365,6 +365,18 @@ bool braces_for_address(u64 size, Alignment align)
 	return unidax::Backing::make({size}, size, align, 0, 0).ok();
 }
 
+// refused unchecked_guard: use of deleted function
+u64 unchecked_guard(unidax::cdev::Instance &instance)
+{
+	return instance.live().try_access()->align;
+}
+
+// refused unchecked_exclusive_guard: use of deleted function
+void unchecked_exclusive_guard(unidax::cdev::Instance &instance)
+{
+	(*instance.live().exclusive()).align = PAGE_SIZE;
+}
+
 // refused count_for_position: to non-scalar type 'unidax::Pgoff'
 Pgoff count_for_position(Pages count)
 {
