@@ -18,8 +18,8 @@ namespace unidax::cdev {
  */
 class Span {
 public:
-	/* Bytes: large enough that taking it does not show, small enough that nobody notices to
-	 * have waited for it. */
+	/* Bytes. The cost of taking a span disappears in a copy of this size, and a shrink that
+	 * waits for it waits for microseconds. */
 	static const size_t most = SZ_256K;
 
 	/**

@@ -99,7 +99,7 @@ unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long
 	return IS_ERR_VALUE(found) ? found : align_up(found, align);
 }
 
-/* What an ioctl may do here. Errors: -ENXIO. */
+/* Fill in what UNIDAX_GET_INFO answers. Errors: -ENXIO (removed). */
 Result<> fill(unidax_info &info, Instance &instance)
 {
 	const auto live = instance.live().try_access();

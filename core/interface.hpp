@@ -279,8 +279,8 @@ private:
 [[nodiscard]] const Spec &spec(const Region &region);
 
 /**
- * available() - good bytes that no instance holds; none before the first, which gets them all, has
- * them.
+ * available() - good bytes that no instance holds. It is 0 until the first instance, which gets all
+ * of them, has been made.
  * @region: the region
  * Context: process context, may sleep.
  */
