@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The pages of unidax's memory that are known to be bad, whoever has them: exact base pages, by
- * their physical number, for as long as this module is loaded. So a range that is registered again
- * has the bad pages that it had. What failed stays on the list: no memory that a provider finds has
- * a way to be mended that the kernel is told of.
+ * their physical number, for as long as the kernel runs. So a range that is registered again has the
+ * bad pages that it had. What failed stays on the list: no memory that a provider finds has a way to
+ * be mended that the kernel is told of.
+ *
+ * While this module is not loaded the kernel has the list, as the data of a platform device that
+ * nobody drives: unidax_bad_pages. It has no other place where a module can leave a few words and
+ * find them again, and no code of the module is needed for it to be there.
  *
  * Nothing is written to struct pages. The mark of the kernel (PageHWPoison) is lost with the page
  * map, and of a compound page with the optimised vmemmap there is only one for all its pages.
@@ -12,7 +16,7 @@
  * of the fault lock; who adds a page then takes the exclusive side before it unmaps
  * (core/memory_failure.cc). So either the reader sees the page here, or its entry is found.
  *
- * Wraps include/linux/xarray.h. Why not block/badblocks.c, whose format dax_region/badblocks has: it
+ * Wraps include/linux/xarray.h and include/linux/platform_device.h. Why not block/badblocks.c, whose format dax_region/badblocks has: it
  * holds 512 ranges, and a look that meets a change of the table may miss a page that is in it (6.12).
  */
 #pragma once
@@ -50,8 +54,24 @@ public:
 	/** add() - @pfn is bad. Context: process context, may sleep. Cannot fail. */
 	void add(Pfn pfn);
 
+	/**
+	 * recall() - take over the list that an earlier load of this module left, and say so.
+	 * @forget: drop it, as the administrator says
+	 * Context: process context, sleeps; the list is empty and nobody reads it.
+	 */
+	void recall(bool forget);
+	/**
+	 * leave() - leave the list, if there is anything on it, for a later load, and say so.
+	 * Context: process context, sleeps; nobody adds to it any more.
+	 */
+	void leave() const;
+
 private:
 	[[nodiscard]] Pfn look_up(Pfn pfn, Pages count) const;
+	/* Leave a device that has the @runs runs. Errors: -ENOMEM, as device_add(). */
+	[[nodiscard]] Result<> write_down(u64 runs) const;
+	/* Visit each run of bad pages by its first page and their number. */
+	template <class Visit> void for_each_run(Visit visit) const;
 
 	/* One entry for each bad page, by its number. Only look_up() has it not const, as the
 	 * kernel's functions take it. */

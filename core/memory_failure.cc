@@ -14,6 +14,7 @@
 #include "core/bad_pages.hpp"
 #include "core/compat.hpp"
 #include "core/events.hpp"
+#include "core/params.h"
 #include "core/ref.hpp"
 #include "core/revocable.hpp"
 #include "core/unit.hpp"
@@ -53,11 +54,13 @@ void unmap(const inode &inode, Pgoff pgoff)
 Result<> start()
 {
 	bad_pages.emplace();
+	bad_pages->recall(unidax_forget_bad_pages);
 	return {};
 }
 
 void stop()
 {
+	bad_pages->leave();
 	bad_pages.destroy();
 }
 

@@ -21,6 +21,9 @@ extern unsigned int unidax_resize_timeout_ms;
  */
 extern unsigned int unidax_fault_around_bytes;
 
+/* Whether this load drops the list of bad pages that an earlier one left. */
+extern bool unidax_forget_bad_pages;
+
 #ifdef UNIDAX_TEST_FAULT_DELAY
 /*
  * Test builds only: how long a fault sleeps between its look at the extents and the entry,

@@ -75,7 +75,7 @@ FIXTURE_TEARDOWN(memory_failure)
 	let_go(self);
 	EXPECT_EQ(0, stack_reload());
 	ASSERT_TRUE(region_find(variant->align, &self->region));
-	/* An unloaded core has forgotten. */
+	/* As it was told to. */
 	EXPECT_EQ(0, region_bad_units(&self->region, NULL));
 }
 
@@ -394,6 +394,52 @@ TEST_F(memory_failure, registered_again)
 	EXPECT_FALSE(has(names[0], bad));
 	EXPECT_EQ(0, region_number(&self->region, "available_size"));
 	EXPECT_TRUE(region_adds_up(&self->region));
+}
+
+#define KEEPER "/sys/bus/platform/devices/unidax_bad_pages"
+
+/* Nor does it help to load everything anew; while nothing is loaded the kernel has the list. */
+TEST_F(memory_failure, all_loaded_again)
+{
+	const char *provider = loaded_provider();
+	unsigned long long bad;
+	char parameters[1024];
+	struct klog log;
+
+	REQUIRE_REGION(&self->region, variant->align);
+	REQUIRE_FORGETTING();
+	loaded_parameters(provider, parameters, sizeof(parameters));
+	ASSERT_TRUE(klog_open(&log));
+	ASSERT_EQ(0, touch_write(self->p + self->bad, 1));
+	bad = where(self->a, self->bad);
+	INJECT(self->p + self->bad);
+	let_go(self);
+	for (int i = 0; i < 2; i++) {
+		klog_forget(&log);
+		EXPECT_EQ(-1, access(KEEPER, F_OK));
+		ASSERT_EQ(0, module_unload(provider));
+		ASSERT_EQ(0, module_unload_soon(UNIDAX_CORE, 10 * UNIDAX_PATIENCE));
+		EXPECT_TRUE(klog_has(&log, 5, "unidax: 1 bad pages are remembered for the next"));
+		EXPECT_EQ(0, access(KEEPER, F_OK));
+		ASSERT_EQ(0, module_load(UNIDAX_CORE, ""));
+		ASSERT_EQ(0, module_load(provider, parameters));
+		EXPECT_TRUE(klog_has(&log, 5, "unidax: 1 bad pages of an earlier.*remembered"));
+		ASSERT_TRUE(region_find(variant->align, &self->region));
+		EXPECT_TRUE(listed(&self->region, bad));
+	}
+	/* And it is not handed out. */
+	ASSERT_EQ(0, region_empty(&self->region));
+	EXPECT_EQ(self->region.size - self->unit, region_number(&self->region, "available_size"));
+	ASSERT_EQ(0, instance_create(&self->region, self->a));
+	EXPECT_EQ(-ENOSPC, dax_resize(self->a, self->region.size));
+	EXPECT_EQ(-EIO, dax_write(self->a, "mapping", "%llx-%llx", bad / self->unit * self->unit,
+				  bad / self->unit * self->unit + self->unit - 1));
+	klog_forget(&log);
+	ASSERT_EQ(0, stack_reload());
+	EXPECT_TRUE(klog_has(&log, 5, "unidax: 1 bad pages of an earlier.*forgotten"));
+	ASSERT_TRUE(region_find(variant->align, &self->region));
+	EXPECT_TRUE(listed(&self->region, 0));
+	klog_close(&log);
 }
 
 /* Where offsets lead to content, they go on doing so. */

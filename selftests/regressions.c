@@ -42,7 +42,7 @@ struct stack {
 
 static int unidax_up(void)
 {
-	int ret = module_load(UNIDAX_CORE, "");
+	int ret = module_load(UNIDAX_CORE, "forget_bad_pages=1");
 
 	return ret ? ret : module_load(UNIDAX_HMEM, "");
 }

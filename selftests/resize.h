@@ -437,8 +437,8 @@ static inline int provider_reload(const char *parameters)
 	return ret ? ret : module_load(provider, parameters ? parameters : own);
 }
 
-/* All modules anew, which forget what memory was bad: 0 or a negative errno. */
-static inline int stack_reload(void)
+/* All modules anew, the core with these parameters: 0 or a negative errno. */
+static inline int stack_reload_with(const char *core)
 {
 	const char *provider = loaded_provider();
 	char parameters[1024];
@@ -454,7 +454,13 @@ static inline int stack_reload(void)
 	return ret ? ret : module_load(provider, parameters);
 }
 
-/* For what leaves bad pages behind: only a core module that is loaded anew forgets them. */
+/* All modules anew, as if no memory had ever been bad. */
+static inline int stack_reload(void)
+{
+	return stack_reload_with("forget_bad_pages=1");
+}
+
+/* For what leaves bad pages behind: only a core module that is loaded anew can forget them. */
 #define REQUIRE_FORGETTING() do {						\
 	if (module_built_in(UNIDAX_CORE))					\
 		SKIP(return, UNIDAX_CORE " is built into the kernel");		\
