@@ -142,6 +142,10 @@ struct Spec {
 	/* Node of the parent device, or NUMA_NO_NODE. */
 	int numa_node;
 	bool persistent;
+	bool keep;
+
+	/** finds_content() - whether the first instance has what was in the memory before. */
+	[[nodiscard]] constexpr bool finds_content() const { return persistent || keep; }
 };
 
 /** remove() - what the end of a RegisteredRegion does; call it in no other way. See there. */
@@ -189,7 +193,10 @@ private:
  */
 class Extension : NoCopy {
 public:
-	/* Whether memory that is known to be bad goes along. */
+	/*
+	 * Whether memory that is known to be bad goes along. It does where offsets lead to content
+	 * that was there before the region, and nowhere else.
+	 */
 	enum Bad { refused, accepted };
 
 	Extension(Leased &leased, ExtentMap next, ExtentMap added, Bad bad)
@@ -205,6 +212,8 @@ public:
 	[[nodiscard]] size_t count() const { return next_.count(); }
 	/** added() - what was claimed. */
 	[[nodiscard]] const ExtentMap &added() const { return added_; }
+	/** finds_content() - whether the bytes are the region's first, and the new holder's. */
+	[[nodiscard]] bool finds_content() const { return bad_ == accepted; }
 
 	/**
 	 * commit() - the lease has the extents from now on.
@@ -287,8 +296,8 @@ private:
 [[nodiscard]] u64 available(Region &region);
 
 /**
- * initial_size() - bytes that the first instance of a region gets: all that is good of volatile
- * memory, and all of what is persistent, where offsets lead to content.
+ * initial_size() - bytes that the first instance of a region gets: all that is good, and where
+ * offsets lead to content all there is.
  * @region: of which nothing is handed out
  * Context: process context, may sleep.
  */
@@ -312,8 +321,9 @@ private:
  *   alignment.
  * @cancellation: stops the zeroing
  *
- * Extents are zeroed, in a persistent region only if it is told to: what they hold is not the new
- * holder's. A unit of the region's alignment with a bad page is left out.
+ * Extents are zeroed, for what they hold is not the new holder's; but for the first instance of a
+ * region whose content is to be found again, and where the region is told to keep what changes
+ * hands. A unit of the region's alignment with a bad page is left out.
  * Context: process context, sleeps; the caller serialises changes of the lease.
  * Errors: -ENOSPC, -ENOMEM, -EINTR, -ENXIO (cancelled), -EIO (memory became bad meanwhile).
  */

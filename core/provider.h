@@ -15,9 +15,19 @@
 struct device;
 struct unidax_region;
 
-/* The memory keeps its bytes over power loss: data is kept when it changes hands inside the region.
+/*
+ * The memory keeps its bytes over power loss: the first instance finds them, and what is written or
+ * cleared by us is out of the processors' caches. What an instance gives back is cleared before the
+ * next one gets it, as in every region.
  */
 #define UNIDAX_REGION_PERSISTENT (1u << 0)
+
+/*
+ * The administrator says that nothing of the region is to be cleared, not now and not when it changes
+ * hands: another host uses it too, or it holds what has to outlive this kernel. dax_region/clear is
+ * "keep" from the start.
+ */
+#define UNIDAX_REGION_KEEP (1u << 1)
 
 /**
  * struct unidax_region_desc - a span of memory that a provider offers
@@ -48,8 +58,8 @@ extern "C" {
  * unidax_register_region() - make a region and its first instance, which covers all of it
  * @desc: read during the call only
  *
- * Context: process context, may sleep; takes time in proportion to the size (page map; a volatile
- * region is zeroed).
+ * Context: process context, may sleep; takes time in proportion to the size (page map; what is
+ * neither persistent nor to be kept is zeroed).
  *
  * Return: the region, or ERR_PTR with nothing left behind:
  * * -EINVAL - alignment, size or address is not usable (the log says which)

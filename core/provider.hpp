@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The provider interface for a provider written in C++: a registered region and its number as
- * owners.
+ * owners, and a reader of parameters.
  */
 #pragma once
 
 #include "core/owner.hpp"
 #include "core/provider.h"
+#include "core/reader.hpp"
 
 namespace unidax {
 

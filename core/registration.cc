@@ -27,6 +27,18 @@ struct Member : NoCopy {
 	const bool created;
 };
 
+/* What became of the bytes that were there: the administrator cannot see it otherwise. */
+void report_content(const region::Spec &spec, u64 size)
+{
+	pr_info("dax_region%d: %#llx-%#llx: %llu bytes %s\n", spec.id, spec.start,
+		spec.start + spec.size - 1, size,
+		spec.finds_content() ? "kept: the first device finds what was in them"
+				     : "cleared: what was in them is gone");
+	if (size < spec.size)
+		pr_info("dax_region%d: %llu bytes are not used: units with a bad page\n", spec.id,
+			spec.size - size);
+}
+
 } // namespace
 
 /*
@@ -49,7 +61,12 @@ public:
 	[[nodiscard]] Result<> open(const region::Spec &spec)
 	{
 		region_ = TRY(region::make(spec, parent_, *this));
-		return add(*region_, region::initial_size(*region_), false);
+
+		const u64 size = region::initial_size(*region_);
+
+		TRY(add(*region_, size, false));
+		report_content(spec, size);
+		return {};
 	}
 
 	/** create() - see registration::create(). */
@@ -195,6 +212,7 @@ static Result<unidax_region *> register_region(const unidax_region_desc &desc)
 		.target_node = desc.target_node,
 		.numa_node = dev_to_node(desc.parent),
 		.persistent = !!(desc.flags & UNIDAX_REGION_PERSISTENT),
+		.keep = !!(desc.flags & UNIDAX_REGION_KEEP),
 	};
 	Box<Registration> registration = TRY(Box<Registration>::make(*desc.parent));
 

@@ -46,7 +46,7 @@ Slot<Outstanding> outstanding;
 Region::Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> place,
 	       Registration &registration)
 	: spec_(spec), backing_(move(backing)), place_(move(place)), registration_(registration),
-	  clears_(!spec.persistent),
+	  clears_(!spec.keep),
 	  lock_("unidax_region", lock_key)
 {
 	kref_init(&refs_);
@@ -59,7 +59,7 @@ Region::~Region()
 
 Result<> Region::set_clears(bool clears)
 {
-	if (!clears && !spec_.persistent)
+	if (!clears && !spec_.finds_content())
 		return Error(-EPERM);
 	WRITE_ONCE(clears_, clears);
 	return {};

@@ -113,11 +113,11 @@ public:
 	/** initial_size() - see region::initial_size(). */
 	[[nodiscard]] u64 initial_size();
 
-	/** clears() - whether what an instance gets is cleared first. */
+	/** clears() - whether what an instance gives back is cleared before one gets it. */
 	[[nodiscard]] bool clears() const { return READ_ONCE(clears_); }
 	/**
 	 * set_clears() - decide that, for what is claimed from now on.
-	 * Errors: -EPERM: volatile memory always is.
+	 * Errors: -EPERM: volatile memory always is, unless its provider said otherwise.
 	 */
 	[[nodiscard]] Result<> set_clears(bool clears);
 

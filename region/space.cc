@@ -172,7 +172,7 @@ u64 Region::initial_size()
 {
 	MutexGuard guard(lock_);
 
-	return spec_.persistent ? spec_.size : count_free().bytes();
+	return spec_.finds_content() ? spec_.size : count_free().bytes();
 }
 
 /* Growing. */
@@ -182,8 +182,8 @@ Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 alig
 	MutexGuard guard(lock_);
 	const ExtentMap &extents = allocation.extents;
 	const Extent *const last = extents.last();
-	/* Content is where it was. */
-	const Bad bad = spec_.persistent && !handed_out_ ? Bad::accepted : Bad::refused;
+	/* The first instance has all of it, and content is where it was. */
+	const Bad bad = spec_.finds_content() && !handed_out_ ? Bad::accepted : Bad::refused;
 	Pages joined;
 
 	if (last && is_aligned(last->pfn_end().bytes(), align))
@@ -273,9 +273,15 @@ Result<Extension> Region::find_room_at(Allocation &allocation, Pfn pfn, Pages co
 Result<> Region::clean(const Extension &extension, const Allocation &allocation,
 		       const Cancellation &cancellation) const
 {
+	/*
+	 * What is not the region's first content was somebody's who gave it back. It is cleared here
+	 * and not there: so it does not matter how that one ended, and whether an earlier clearing
+	 * got to its end.
+	 */
+	const bool clear = clears() && !extension.finds_content();
+
 	for (const Extent &extent : extension.added()) {
-		/* Whatever the bytes are, they are not the new holder's. */
-		if (clears())
+		if (clear)
 			TRY(backing_->zero(extent, spec_.persistent, cancellation));
 		backing_->key_pages(extent, allocation.mapping());
 	}

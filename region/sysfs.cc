@@ -88,16 +88,20 @@ Result<> delete_store(Region &region, const char *text)
 	return registration::remove(region.registration(), text);
 }
 
+/* What to write to have nothing cleared; a boolean 0 is the same. */
+constexpr char keep_word[] = "keep";
+
 ssize_t clear_show(Region &region, char *buffer)
 {
-	return sysfs_emit(buffer, "%d\n", region.clears());
+	return sysfs_emit(buffer, "%s\n", region.clears() ? "1" : keep_word);
 }
 
 Result<> clear_store(Region &region, const char *text)
 {
-	bool clears;
+	bool clears = false;
 
-	TRY(check(kstrtobool(text, &clears)));
+	if (!sysfs_streq(text, keep_word))
+		TRY(check(kstrtobool(text, &clears)));
 	return region.set_clears(clears);
 }
 

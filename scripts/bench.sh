@@ -138,7 +138,7 @@ if [ "$what" = trace ]; then
 			'Mainline: open, close' 'Mainline: first write of 2 MiB' \
 			'Mainline: munmap of 512 MiB' 'Mainline: create, size 2 MiB, bind' \
 			'Mainline: unbind, size 0, delete' 'Mainline: unload'
-		trace unidax "$vm/unidax.ko" "$vm/unidax_reserved.ko" range=1G@4G,align=2M,persistent \
+		trace unidax "$vm/unidax.ko" "$vm/unidax_reserved.ko" range=1G@4G,align=2M,keep \
 			'unidax: open, close' 'unidax: first write of 2 MiB' \
 			'unidax: shrink by 512 MiB that are mapped' 'unidax: create, size 2 MiB' \
 			'unidax: size 0, delete' 'unidax: unload'
@@ -163,7 +163,7 @@ began=$SECONDS
 for ((run = 1; run <= runs; run++)); do
 	measure "$run" stock "$stock/device_dax.ko" "$stock/hmem/dax_hmem.ko"
 	measure "$run" unidax "$vm/unidax.ko" "$vm/unidax_hmem.ko" \
-		"$vm/unidax_reserved.ko" range=1G@4G,align=2M,persistent
+		"$vm/unidax_reserved.ko" range=1G@4G,align=2M,keep
 done
 
 sizes() { # DRIVER MODULE...

@@ -66,7 +66,7 @@ ranges() { # LAYOUT
 		;;
 	poison)
 		# The same; loaded often, the large one is not to be cleared each time.
-		echo "range=$(reserved_at 2048 0),align=1G,persistent"
+		echo "range=$(reserved_at 2048 0),align=1G,persistent,keep"
 		echo "range=$(reserved_at 256 2048),align=2M"
 		echo "range=$(reserved_at 64 2304),align=4K"
 		;;
@@ -161,7 +161,7 @@ machines=(
 	"resize, delayed faults|--memory=reserved --mem-size=280M|delayed|UNIDAX_EXPECT_ALIGNS=4096 2097152|resize_race_delayed fault_around"
 	"data path, delayed copies|--memory=reserved --mem-size=280M --append=vm_debug=-|delayed|UNIDAX_EXPECT_ALIGNS=4096 2097152|data_path"
 	"system RAM|--memory=hmem-numa --mem-size=3G --ram=1G --load --append=vm_debug=-|loaded|UNIDAX_EXPECT_ALIGNS=2097152|system_ram"
-	"data path|--memory=reserved --mem-size=184M --append=vm_debug=-|data|UNIDAX_EXPECT_ALIGNS=4096 2097152|clear events data_path"
+	"data path|--memory=reserved --mem-size=184M --append=vm_debug=-|data|UNIDAX_EXPECT_ALIGNS=4096 2097152|clear tenancy events data_path"
 )
 # With the driver built in there are those whose memory is there from the start. What loads and
 # unloads has to say there why it does not run.

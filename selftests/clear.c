@@ -2,9 +2,9 @@
 /*
  * clear: whose bytes are where. A device gets memory without a byte of whoever had
  * it before, however that one ended: deleted, killed while it stored, unloaded with
- * its provider. A persistent region keeps its bytes unless it is told otherwise. And
- * a holder clears its own memory by UNIDAX_ZERO, under mappings, exactly as far as
- * asked, while others go on.
+ * its provider. A persistent region does so too, unless it is told otherwise, but has
+ * its bytes again when it is registered. And a holder clears its own memory by
+ * UNIDAX_ZERO, under mappings, exactly as far as asked, while others go on.
  */
 #define _GNU_SOURCE
 #include "unidax_test.h"
@@ -351,7 +351,7 @@ TEST_F(clear, after_an_unload)
 static bool find_persistent(struct region *region)
 {
 	for (int i = 0; region_find_nth(0, i, region); i++) {
-		if (region_number(region, "clear") == 0)
+		if (region_persistent(region))
 			return true;
 	}
 	return false;
@@ -360,72 +360,100 @@ static bool find_persistent(struct region *region)
 TEST_F(clear, volatile_memory_always)
 {
 	REQUIRE_REGION(&self->region, variant->align);
-	EXPECT_EQ(1, region_number(&self->region, "clear"));
+	EXPECT_TRUE(region_clear_is(&self->region, "1"));
 	EXPECT_EQ(0644, mode_of(self->region.dir, "clear"));
 	EXPECT_EQ(-EPERM, region_write(&self->region, "clear", "0"));
+	EXPECT_EQ(-EPERM, region_write(&self->region, "clear", "keep"));
 	EXPECT_EQ(-EINVAL, region_write(&self->region, "clear", "2"));
 	EXPECT_EQ(0, region_write(&self->region, "clear", "1"));
-	EXPECT_EQ(1, region_number(&self->region, "clear"));
+	EXPECT_TRUE(region_clear_is(&self->region, "1"));
 }
 
-TEST(clear_persistent_memory_if_told)
+/* Fill it, or say from which offset on it is not as it was filled, or not zero (seed 0). */
+static size_t through_mapping(const char *name, size_t n, unsigned int seed, bool write)
 {
-	const char *provider = loaded_provider();
-	char a[NAME_LENGTH], parameters[1024];
+	int fd = instance_open(name, O_RDWR);
+	char *p = map_shared(fd, n, 0);
+	size_t at = 0;
+
+	if (p == MAP_FAILED)
+		return -1;
+	if (write)
+		fill(p, n, seed);
+	else
+		at = seed ? differs(p, n, seed) : not_zero(p, n);
+	munmap(p, n);
+	close(fd);
+	return at;
+}
+
+/* Cleared when it changes hands, like any other, unless root says that it is to be kept. */
+TEST(clear_persistent_memory)
+{
+	char a[NAME_LENGTH];
 	struct region region;
 	unsigned long n;
-	int fd, round;
-	char *p;
 
 	if (geteuid() || !find_persistent(&region))
 		SKIP(return, "no persistent region");
-	loaded_parameters(provider, parameters, sizeof(parameters));
 	n = 2 * region.align;
-	for (round = 0; round < 4; round++) {
-		/*
-		 * Kept: by deletion, by unload, where there is one. Cleared: by deletion, and when
-		 * it grows.
-		 */
-		ASSERT_EQ(0, region_empty(&region));
-		ASSERT_EQ(0, region_write(&region, "clear", "0"));
-		ASSERT_EQ(0, instance_create_sized(&region, a, n));
-		fd = instance_open(a, O_RDWR);
-		p = map_shared(fd, n, 0);
-		ASSERT_NE(MAP_FAILED, p);
-		fill(p, n, 10 + round);
-		munmap(p, n);
-		close(fd);
-		if (round == 1 && provider) {
-			ASSERT_EQ(0, module_unload(provider));
-			ASSERT_EQ(0, module_load(provider, parameters));
-			ASSERT_TRUE(find_persistent(&region));
-		}
-		if (round >= 2)
-			ASSERT_EQ(0, region_write(&region, "clear", "1"));
-		EXPECT_EQ(round >= 2, region_number(&region, "clear"));
-		if (round == 3) {
-			ASSERT_EQ(0, dax_resize(a, region.align));
-			ASSERT_EQ(0, dax_resize(a, n));
-		} else {
-			ASSERT_EQ(0, region_empty(&region));
-			ASSERT_EQ(0, instance_create_sized(&region, a, n));
-		}
-		fd = instance_open(a, O_RDWR);
-		p = map_shared(fd, n, 0);
-		ASSERT_NE(MAP_FAILED, p);
-		if (round < 2) {
-			EXPECT_EQ(n, differs(p, n, 10 + round));
-		} else if (round == 2) {
-			EXPECT_EQ(n, not_zero(p, n));
-		} else {
-			EXPECT_EQ(region.align, differs(p, region.align, 10 + round));
-			EXPECT_EQ(region.align, not_zero(p + region.align, region.align));
-		}
-		munmap(p, n);
-		close(fd);
-	}
+	ASSERT_EQ(0, region_empty(&region));
+	EXPECT_TRUE(region_clear_is(&region, "1"));
+	ASSERT_EQ(0, instance_create_sized(&region, a, n));
+	EXPECT_EQ(n, through_mapping(a, n, 0, false));
+	through_mapping(a, n, 10, true);
+	/* By a deletion, and by a shrink, for the holder itself. */
+	ASSERT_EQ(0, dax_resize(a, region.align));
+	ASSERT_EQ(0, dax_resize(a, n));
+	EXPECT_EQ(region.align, through_mapping(a, n, 10, false));
+	through_mapping(a, n, 11, true);
+	ASSERT_EQ(0, region_empty(&region));
+	ASSERT_EQ(0, instance_create_sized(&region, a, n));
+	EXPECT_EQ(n, through_mapping(a, n, 0, false));
+
+	through_mapping(a, n, 12, true);
+	ASSERT_EQ(0, region_write(&region, "clear", "keep"));
+	EXPECT_TRUE(region_clear_is(&region, "keep"));
+	ASSERT_EQ(0, region_empty(&region));
+	ASSERT_EQ(0, instance_create_sized(&region, a, n));
+	EXPECT_EQ(n, through_mapping(a, n, 12, false));
+	/* It is the word of the moment in which it is handed out. */
+	ASSERT_EQ(0, region_empty(&region));
+	ASSERT_EQ(0, region_write(&region, "clear", "1"));
+	EXPECT_TRUE(region_clear_is(&region, "1"));
+	ASSERT_EQ(0, instance_create_sized(&region, a, n));
+	EXPECT_EQ(n, through_mapping(a, n, 0, false));
+
 	EXPECT_EQ(-EINVAL, region_write(&region, "clear", "maybe"));
+	EXPECT_EQ(-EINVAL, region_write(&region, "clear", "keeps"));
 	EXPECT_EQ(0, region_write(&region, "clear", "0"));
+	EXPECT_TRUE(region_clear_is(&region, "keep"));
+	EXPECT_EQ(0, region_write(&region, "clear", "1"));
+	EXPECT_EQ(0, region_restore(&region));
+}
+
+/* The instance that a region comes with covers all of it, and finds what was there. */
+TEST(clear_persistent_memory_is_found_again)
+{
+	const char *provider = loaded_provider();
+	char a[NAME_LENGTH];
+	instance_name names[2];
+	struct region region;
+	unsigned long n;
+
+	if (geteuid() || !find_persistent(&region))
+		SKIP(return, "no persistent region");
+	REQUIRE_PROVIDER_MODULE(provider);
+	n = 2 * region.align;
+	ASSERT_EQ(0, region_empty(&region));
+	ASSERT_EQ(0, instance_create_sized(&region, a, n));
+	through_mapping(a, n, 20, true);
+	ASSERT_EQ(0, provider_reload(NULL));
+	ASSERT_TRUE(find_persistent(&region));
+	EXPECT_TRUE(region_clear_is(&region, "1"));
+	ASSERT_EQ(1, region_instances(&region, names));
+	EXPECT_EQ(region.size, dax_number(names[0], "size"));
+	EXPECT_EQ(n, through_mapping(names[0], n, 20, false));
 	EXPECT_EQ(0, region_restore(&region));
 }
 

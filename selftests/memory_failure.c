@@ -306,7 +306,7 @@ TEST_F(memory_failure, data_path)
 	EXPECT_EQ(PAGE, pread(self->fd, seen, PAGE, self->bad - PAGE));
 	EXPECT_EQ(PAGE, not_zero(seen, PAGE));
 	/* Where there is something to write back, that of this page is lost. */
-	EXPECT_EQ(region_number(&self->region, "clear") ? 0 : -1, fsync(self->fd));
+	EXPECT_EQ(region_persistent(&self->region) ? -1 : 0, fsync(self->fd));
 }
 
 /* --- who gets it ------------------------------------------------------- */
@@ -379,7 +379,7 @@ TEST_F(memory_failure, registered_again)
 	instance_name names[2];
 
 	REQUIRE_REGION(&self->region, variant->align);
-	if (!region_number(&self->region, "clear"))
+	if (region_persistent(&self->region))
 		SKIP(return, "a persistent region");
 	ASSERT_EQ(0, touch_write(self->p + self->bad, 1));
 	bad = where(self->a, self->bad);

@@ -393,6 +393,36 @@ static inline bool region_adds_up(const struct region *region)
 	FIXTURE_VARIANT_ADD(fixture, 4k) { .align = KIB(4) };			\
 	FIXTURE_VARIANT_ADD(fixture, 2m) { .align = MIB(2) }
 
+/* Whether region/clear has that text. */
+static inline bool region_clear_is(const struct region *region, const char *text)
+{
+	char path[PATH_MAX + 16], now[32];
+
+	snprintf(path, sizeof(path), "%s/clear", region->dir);
+	return sysfs_read(path, now, sizeof(now)) >= 0 && !strcmp(now, text);
+}
+
+/* Whether the provider was told that the region is persistent, or (word) something else of it. */
+static inline bool region_declared(const struct region *region, const char *word)
+{
+	char ranges[1024], *line, *at, *end, *save = NULL;
+
+	if (sysfs_read("/sys/module/" UNIDAX_RESERVED_MODULE "/parameters/range", ranges,
+		       sizeof(ranges)) <= 0)
+		return false;
+	for (line = strtok_r(ranges, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		at = strchr(line, '@');
+		if (at && parse_size(at + 1, &end) == region->start && strstr(end, word))
+			return true;
+	}
+	return false;
+}
+
+static inline bool region_persistent(const struct region *region)
+{
+	return region_declared(region, ",persistent");
+}
+
 /* --- the provider that is loaded --------------------------------------- */
 
 static inline const char *loaded_provider(void)
@@ -450,7 +480,7 @@ static inline int stack_reload_with(const char *core)
 	ret = module_unload(provider);
 	/* What is still on its way out holds it for a moment. */
 	ret = ret ? ret : module_unload_soon(UNIDAX_CORE, 10 * UNIDAX_PATIENCE);
-	ret = ret ? ret : module_load(UNIDAX_CORE, "");
+	ret = ret ? ret : module_load(UNIDAX_CORE, core);
 	return ret ? ret : module_load(provider, parameters);
 }
 

@@ -95,7 +95,7 @@ static const struct format {
 	{ REGION, "available_size", DECIMAL },
 	{ REGION, "id", DECIMAL },
 	{ REGION, "size", DECIMAL },
-	{ REGION, "clear", "^[01]\n$" },
+	{ REGION, "clear", "^(1|keep)\n$" },
 	{ REGION, "badblocks", "^([0-9]+ [0-9]+\n)*$" },
 	{ REGION, "create", "^(dax[0-9]+\\.[0-9]+)?\n$" },
 	{ REGION, "seed", "^(dax[0-9]+\\.[0-9]+)?\n$" },

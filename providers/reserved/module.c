@@ -42,7 +42,7 @@ static const struct kernel_param_ops range_ops = {
 };
 
 module_param_cb(range, &range_ops, NULL, 0444);
-MODULE_PARM_DESC(range, "SIZE@START[,align=SIZE][,node=NUMBER][,persistent]; may be given several times");
+MODULE_PARM_DESC(range, "SIZE@START[,align=SIZE][,node=NUMBER][,persistent][,keep]; may be given several times");
 
 static int __init unidax_reserved_init(void)
 {

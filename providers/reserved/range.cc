@@ -7,70 +7,6 @@
 namespace unidax::reserved {
 namespace {
 
-/* Reads what a user wrote, from left to right. */
-class Reader {
-public:
-	explicit Reader(const char *text) : at_(text) {}
-
-	[[nodiscard]] bool at_end() const { return !*at_; }
-
-	/** skip() - whether @word comes next, which is then behind. */
-	[[nodiscard]] bool skip(const char *word)
-	{
-		const size_t length = strlen(word);
-
-		if (strncmp(at_, word, length))
-			return false;
-		at_ += length;
-		return true;
-	}
-
-	/** bytes() - a number with an optional suffix. False when there is none or it does not fit
-	 * 64 bits. */
-	[[nodiscard]] bool bytes(u64 &value)
-	{
-		/* Neither memparse() nor simple_strtoull() says when a number was too large. */
-		if (*at_ < '0' || *at_ > '9' || !digits_fit(at_))
-			return false;
-
-		char *digits_end, *end;
-		const u64 plain = simple_strtoull(at_, &digits_end, 0);
-
-		value = memparse(at_, &end);
-		if (end != digits_end) {
-			const char one[] = {'1', *digits_end, '\0'};
-
-			if (plain > U64_MAX / memparse(one, nullptr))
-				return false;
-		}
-		at_ = end;
-		return true;
-	}
-
-	/** number() - a plain number up to @max. */
-	[[nodiscard]] bool number(int &value, int max)
-	{
-		u64 read;
-
-		if (!bytes(read) || read > max)
-			return false;
-		value = static_cast<int>(read);
-		return true;
-	}
-
-private:
-	/* At most 16 hex digits, or 19 decimal ones: what cannot overflow 64 bits. */
-	[[nodiscard]] static bool digits_fit(const char *text)
-	{
-		const bool hex = text[0] == '0' && (text[1] | 0x20) == 'x';
-		const size_t most = hex ? 2 + 16 : 19;
-
-		return strspn(text, hex ? "0123456789abcdefABCDEFxX" : "0123456789") <= most;
-	}
-
-	const char *at_;
-};
-
 Result<> refuse(const char *text, const char *why)
 {
 	pr_err("range %s: %s\n", text, why);
@@ -86,7 +22,7 @@ Result<Range> Range::parse(const char *text)
 
 	if (!reader.bytes(range.size) || !reader.skip("@") || !reader.bytes(range.start))
 		TRY(refuse(text,
-			   "not of the form SIZE@START[,align=SIZE][,node=NUMBER][,persistent]"));
+			   "not of the form SIZE@START[,align=SIZE][,node=NUMBER][,persistent][,keep]"));
 	while (!reader.at_end()) {
 		if (!reader.skip(","))
 			TRY(refuse(text, "something follows that is no option"));
@@ -99,8 +35,11 @@ Result<Range> Range::parse(const char *text)
 					   "node= is not followed by the number of a NUMA node"));
 		} else if (reader.skip("persistent")) {
 			range.persistent = true;
+		} else if (reader.skip("keep")) {
+			range.keep = true;
 		} else {
-			TRY(refuse(text, "unknown option; there are align=, node= and persistent"));
+			TRY(refuse(text,
+				   "unknown option; there are align=, node=, persistent and keep"));
 		}
 	}
 	return range;
@@ -118,8 +57,13 @@ Result<> Range::check(const Range *others, unsigned int count) const
 	const u64 unit = larger<u64>(align, memremap_compat_align());
 
 	if (!is_aligned(start | size, unit)) {
+		const u64 first = align_up(start, unit), last = align_down(end(), unit);
+
 		pr_err("range %s: start and size are not multiples of %llu KiB\n", text,
 		       unit >> 10);
+		if (start <= first && first < last)
+			pr_err("range %s: what is aligned in it is %#llx@%#llx\n", text,
+			       last - first, first);
 		return Error(-EINVAL);
 	}
 	for (unsigned int i = 0; i < count; i++) {

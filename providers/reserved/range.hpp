@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A range of physical memory as the administrator writes it:
- * SIZE@START[,align=SIZE][,node=NUMBER][,persistent], sizes and addresses in bytes with the
+ * SIZE@START[,align=SIZE][,node=NUMBER][,persistent][,keep], sizes and addresses in bytes with the
  * kernel's suffixes (K, M, G, T, P, E) or in hex.
  */
 #pragma once
@@ -18,6 +18,7 @@ struct Range {
 	u64 align = PMD_SIZE;
 	int node = NUMA_NO_NODE;
 	bool persistent = false;
+	bool keep = false;
 
 	[[nodiscard]] u64 end() const { return start + size; }
 

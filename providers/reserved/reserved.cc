@@ -52,7 +52,8 @@ struct ReservedRegion {
 			.size = range.size,
 			.align = range.align,
 			.target_node = range.node,
-			.flags = range.persistent ? UNIDAX_REGION_PERSISTENT : 0,
+			.flags = (range.persistent ? UNIDAX_REGION_PERSISTENT : 0) |
+				 (range.keep ? UNIDAX_REGION_KEEP : 0),
 		}));
 
 		return ReservedRegion{move(id), move(platform), move(region)};

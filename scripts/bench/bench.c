@@ -890,7 +890,7 @@ static void load_range(unsigned long gib, unsigned long long start)
 {
 	char range[64];
 
-	snprintf(range, sizeof(range), "range=%luG@%#llx,align=2M,persistent", gib, start);
+	snprintf(range, sizeof(range), "range=%luG@%#llx,align=2M,keep", gib, start);
 	insert(&images[0], "nr_dax=1200");
 	insert(&images[1], range);
 	find_region();
@@ -1228,7 +1228,7 @@ static void driver_rows(const char *const *paths)
 	unload_row();
 }
 
-/* The same memory, declared to be persistent, so that none of it is cleared. */
+/* The same memory, to be kept as it is, so that none of it is cleared. */
 static void persistent_rows(const char *const *paths, const char *range)
 {
 	load_images(paths);

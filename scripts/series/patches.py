@@ -148,8 +148,8 @@ memory group of its own, in the tier of slow memory.
 """),
     ("region", "dax/unidax: regions and their division into extents", """
 A region is a span of physical memory. Extents of it are claimed as
-children of its busy resource, cleared unless the region is persistent,
-and given their mapping and index before any page table can hold them.
+children of its busy resource, cleared unless root says otherwise, and
+given their mapping and index before any page table can hold them.
 They come back when no page of them is in use. An extent that is lent to
 the kernel as System RAM loses its page maps meanwhile.
 """),
