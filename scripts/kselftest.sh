@@ -151,7 +151,8 @@ machines=(
 	"reserved|--memory=reserved --mem-size=2368M|split|UNIDAX_EXPECT_ALIGNS=4096 2097152 1073741824|$device_tests"
 	"memory failure|--memory=reserved --mem-size=2368M --append=vm_debug=-|poison|UNIDAX_EXPECT_ALIGNS=4096 2097152 1073741824|memory_failure"
 	"hmem, unloaded|--memory=hmem --mem-size=128M --append=vm_debug=-|none|UNIDAX_EXPECT_PROVIDERS=hmem|$module_tests regressions|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
-	"reserved, unloaded|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|$module_tests number_reuse reserved_refusals|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
+	"reserved, unloaded|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|$module_tests number_reuse reserved_refusals keep|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
+	"hmem, not aligned|--memory=hmem --mem-size=32M --append=memmap=6656K%0x40100000-1+0xefffffff,1M%0x41100000-1+0xefffffff|none|UNIDAX_EXPECT_PROVIDERS=hmem|keep"
 	"stress|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|stress|UNIDAX_HURRY=0"
 	"unwind, hmem|--memory=hmem --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=hmem|unwind|UNIDAX_HURRY=1"
 	"unwind, reserved|--memory=reserved --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=reserved|unwind|UNIDAX_HURRY=1"
@@ -165,7 +166,7 @@ machines=(
 )
 # With the driver built in there are those whose memory is there from the start. What loads and
 # unloads has to say there why it does not run.
-built_in_machine="built in|--memory=reserved --mem-size=128M|loaded|UNIDAX_EXPECT_PROVIDERS=|$module_tests regressions number_reuse reserved_refusals stress unwind fail_nth resize_race_delayed"
+built_in_machine="built in|--memory=reserved --mem-size=128M|loaded|UNIDAX_EXPECT_PROVIDERS=|$module_tests regressions number_reuse reserved_refusals keep stress unwind fail_nth resize_race_delayed"
 # How much longer the debug kernel may take.
 patience=8
 # The faults in the modules of the debug kernel's last machine: every array leaks, and

@@ -184,6 +184,9 @@ TEST_F(reserved_refusals, misaligned)
 	/* Page maps come in 2 MiB even where pages of 4 KiB are handed out. */
 	EXPECT_REFUSED(EINVAL, hex(start + PAGE), "range=2M@%#llx,align=4K", start + PAGE);
 	EXPECT_REFUSED(EINVAL, hex(start), "range=4K@%#llx,align=4K", start);
+	/* What could be had of it is said: whoever names a range by its address can name that one. */
+	EXPECT_REFUSED(EINVAL, "what is aligned in it is 0x600000@", "range=7M@%#llx",
+		       start + MIB(1));
 }
 
 TEST_F(reserved_refusals, alignment)
@@ -214,7 +217,8 @@ TEST_F(reserved_refusals, syntax)
 		"16M", "16M@", "@", "@%#llx", "x@%#llx", "16M@x", "16Mx@%#llx",
 		"16M@%#llx,", "16M@%#llx,,persistent", "16M@%#llx,align", "16M@%#llx,align=",
 		"16M@%#llx,align=big", "16M@%#llx,align=2Mx", "16M@%#llx,node=", "16M@%#llx,node=x",
-		"16M@%#llx,node=0x", "16M@%#llx,persistent=1", "16M@%#llx,volatile", "16M@%#llx.",
+		"16M@%#llx,node=0x", "16M@%#llx,persistent=1", "16M@%#llx,volatile",
+		"16M@%#llx,keep=1", "16M@%#llx,keeps", "16M@%#llx,persistentkeep", "16M@%#llx.",
 		"-16M@%#llx", "16M@-1", "16M-%#llx", "16M@%#llx@%#llx", "16M@%#llx,node=100000",
 		"16M@%#llx,node=-2",
 	};

@@ -9,26 +9,52 @@
  */
 #include "core/provider.hpp"
 #include "providers/hmem/hmem.h"
+#include "providers/hmem/keep.hpp"
 #include "providers/hmem/ranges.hpp"
 
 using namespace unidax;
 
 namespace {
 
+constinit hmem::Keep keep;
+
+/*
+ * What of @range can be a region: firmware and memmap= know no page sizes. What is cut off is less
+ * than a unit at either end. Smaller pages would not do with less: a page map covers whole units, too.
+ * Errors: -ENXIO, nothing.
+ */
+Result<struct range> trim(platform_device &platform, const struct range &range)
+{
+	const u64 unit = larger<u64>(PMD_SIZE, memremap_compat_align());
+	const u64 start = align_up(range.start, unit), end = align_down(range.end + 1, unit);
+
+	if (end <= start) {
+		dev_err(&platform.dev, "%#llx-%#llx has no aligned %llu KiB\n", range.start,
+			range.end, unit >> 10);
+		return Error(-ENXIO);
+	}
+	if (end - start < range_len(&range))
+		dev_notice(&platform.dev,
+			   "%#llx-%#llx is not aligned to %llu KiB; used is %#llx-%#llx\n",
+			   range.start, range.end, unit >> 10, start, end - 1);
+	return (struct range){.start = start, .end = end - 1};
+}
+
 Result<unidax_region *> register_region(platform_device &platform)
 {
 	const struct range range = TRY(hmem::range_of(platform));
+	const struct range usable = TRY(trim(platform, range));
 	const auto *const info = static_cast<const memregion_info *>(platform.dev.platform_data);
 
 	const unidax_region_desc desc = {
 		.parent = &platform.dev,
 		/* From memregion_alloc(), by whoever made the device; it keeps it. */
 		.id = platform.id,
-		.start = range.start,
-		.size = range_len(&range),
+		.start = usable.start,
+		.size = range_len(&usable),
 		.align = PMD_SIZE,
 		.target_node = info ? info->target_node : NUMA_NO_NODE,
-		.flags = 0,
+		.flags = keep.covers(platform.id, range) ? UNIDAX_REGION_KEEP : 0,
 	};
 
 	return check_pointer(unidax_register_region(&desc));
@@ -55,9 +81,6 @@ Removed remove(platform_device *platform)
 	return Removed();
 }
 
-/* What the kernel calls its devices, whatever this driver is called. */
-constexpr const char device_name[] = "hmem";
-
 constinit const platform_device_id ids[] = {{.name = "hmem"}, {}};
 
 constinit platform_driver driver = {
@@ -73,7 +96,7 @@ int report_foreign(device *candidate, void *)
 {
 	const platform_device &platform = *to_platform_device(candidate);
 
-	if (strcmp(platform.name, device_name))
+	if (strcmp(platform.name, hmem::device_name))
 		return 0;
 	device_lock(candidate);
 	if (!candidate->driver)
@@ -97,22 +120,25 @@ struct State {
 
 Slot<State> state;
 
-Result<> start()
+Result<> start(const char *const *words, unsigned int count)
 {
+	TRY(keep.read(words, count));
+
 	hmem::RegisteredDriver devices = TRY(hmem::RegisteredDriver::make(driver));
 	hmem::RegisteredDriver ranges = TRY(hmem::provide());
 
 	/* Of those that are there. With this driver built in, some kernels make theirs later. */
 	bus_for_each_dev(&platform_bus_type, nullptr, nullptr, report_foreign);
+	keep.report_unused();
 	state.emplace(move(devices), move(ranges));
 	return {};
 }
 
 } // namespace
 
-extern "C" int unidax_hmem_start()
+extern "C" int unidax_hmem_start(const char *const *words, unsigned int count)
 {
-	return start().errno_value();
+	return start(words, count).errno_value();
 }
 
 extern "C" void unidax_hmem_stop()

@@ -5,16 +5,23 @@
 #ifndef UNIDAX_PROVIDERS_HMEM_H
 #define UNIDAX_PROVIDERS_HMEM_H
 
+/* How many words one load of the module takes. */
+#define UNIDAX_HMEM_KEEP_MAX 16
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 /**
  * unidax_hmem_start() - register the platform drivers; they bind what nobody else has.
+ * @keep: what the user wrote of memory that is not to be cleared, in order; stays readable
+ * @count: how many
+ *
+ * What is wrong with a word is in the log, and then nothing is bound.
  * Context: module init.
  * Return: 0 or a negative errno.
  */
-int unidax_hmem_start(void);
+int unidax_hmem_start(const char *const *keep, unsigned int count);
 
 /**
  * unidax_hmem_stop() - unregister the drivers; their regions go, with users or not.

@@ -25,7 +25,7 @@ public:
 	 */
 	[[nodiscard]] static Result<HmemDevice> make(int id, int target_node, const memregion_info &info)
 	{
-		platform_device *const platform = platform_device_alloc("hmem", id);
+		platform_device *const platform = platform_device_alloc(device_name, id);
 
 		if (!platform)
 			return Error(-ENOMEM);
@@ -152,6 +152,45 @@ Result<struct range> range_of(platform_device &platform)
 	if (memory)
 		return (struct range){.start = memory->start, .end = memory->end};
 	return range_in(static_cast<const memregion_info *>(platform.dev.platform_data));
+}
+
+namespace {
+
+/* Until @visit(device) returns true, of the devices hmem.N; whether it did. */
+template <class Visit> bool any_device(Visit visit)
+{
+	return bus_for_each_dev(&platform_bus_type, nullptr, &visit, [](device *found, void *data) -> int {
+		platform_device &platform = *to_platform_device(found);
+
+		/* SAFETY: the visit of the caller, which waits for the end of this. */
+		return !strcmp(platform.name, device_name) && (*static_cast<Visit *>(data))(platform);
+	});
+}
+
+} // namespace
+
+bool is_known(const struct range &range)
+{
+	const bool has_device = any_device([&range](platform_device &platform) {
+		Result<struct range> its = range_of(platform);
+
+		return its.ok() && overlap(its.take(), range);
+	});
+
+	return has_device ||
+	       (left_to_modules<device> &&
+		region_intersects(range.start, range_len(&range), IORESOURCE_MEM,
+				  IORES_DESC_SOFT_RESERVED) != REGION_DISJOINT);
+}
+
+bool numbers_are_known()
+{
+	return !left_to_modules<device>;
+}
+
+bool is_device(int number)
+{
+	return any_device([number](platform_device &platform) { return platform.id == number; });
 }
 
 Result<RegisteredDriver> provide()

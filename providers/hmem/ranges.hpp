@@ -11,8 +11,31 @@
 
 namespace unidax::hmem {
 
+/* What the kernel calls its devices, whatever a driver of theirs is called. */
+constexpr const char device_name[] = "hmem";
+
 /** range_of() - what a device hmem.N stands for. Errors: -ENXIO, it does not say. */
 [[nodiscard]] Result<struct range> range_of(platform_device &platform);
+
+/**
+ * is_known() - whether there is soft-reserved memory in @range that this module might be given.
+ * Context: process context.
+ */
+[[nodiscard]] bool is_known(const struct range &range);
+
+/**
+ * numbers_are_known() - whether each device has its number before this module is loaded.
+ */
+[[nodiscard]] bool numbers_are_known();
+
+/** is_device() - whether there is a device hmem.@number. Context: process context. */
+[[nodiscard]] bool is_device(int number);
+
+/** overlap() - whether two ranges have a byte in common. */
+[[nodiscard]] inline bool overlap(const struct range &one, const struct range &other)
+{
+	return one.start <= other.end && other.start <= one.end;
+}
 
 /* A platform driver that is registered, or none. Wraps include/linux/platform_device.h. */
 class RegisteredDriver : public Unique<platform_driver *, platform_driver_unregister> {
