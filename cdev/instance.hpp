@@ -84,8 +84,9 @@ public:
 	 * @timeout_ms: how long a shrink waits for pages that are in use
 	 * @authority: see begin_change()
 	 *
-	 * A shrink that is held up by pins that come and go keeps new ones out for a bounded time,
-	 * at half of the time limit and at its end. Whoever comes to the tail meanwhile waits.
+	 * A shrink that is held up by pins that come and go keeps new ones out, for 100 ms at most
+	 * each time: after half of the time limit, after half of what is left, and so on to its
+	 * end. Whoever comes to the tail meanwhile waits.
 	 *
 	 * Until it has succeeded nobody sees anything but the old size. Afterwards a uevent and a
 	 * poll event tell.

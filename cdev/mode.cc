@@ -21,7 +21,7 @@ Result<> Instance::shut(const Change &change)
 		return Error(-EBUSY);
 
 	/* As for a shrink: what is about to be dropped is no hindrance. */
-	constexpr unsigned int fence_ms = 50;
+	constexpr unsigned int fence_ms = 100;
 	const Fence fence(change, Pgoff{});
 
 	/* What the kernel dropped without a flush may be in a processor still. */

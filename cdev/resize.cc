@@ -11,8 +11,9 @@
  * wait goes on. So nobody ever sees a size between the old and the new, whoever uses the rest is
  * not held up, and a shrink that is refused has cost nobody more than a wait.
  *
- * Pins that come and go all the time leave no moment without one. So at half of the time limit, and
- * at its end, the fence goes up in any case: only pins that stay refuse a shrink.
+ * Pins that come and go all the time leave no moment without one. So after half of the time limit,
+ * after half of what is left then, and so on to its end, the fence goes up in any case: only pins
+ * that stay refuse a shrink.
  */
 #include "cdev/change.hpp"
 #include "core/compat.hpp"
@@ -266,16 +267,19 @@ Result<bool> Instance::take_off(const Change &change, region::Cut &cut, unsigned
 
 Result<> Instance::shrink(Change &change, u64 size, unsigned int timeout_ms)
 {
-	const unsigned long began = jiffies;
-	const unsigned long deadline = began + msecs_to_jiffies(timeout_ms);
+	const unsigned long deadline = jiffies + msecs_to_jiffies(timeout_ms);
 	/*
 	 * Longer than a copy out of pinned pages or a transfer to a disk takes, short enough for
 	 * whoever waits behind the fence, with mmap_lock maybe.
 	 */
-	constexpr unsigned int longest_fence_ms = 50;
+	constexpr unsigned int longest_fence_ms = 100;
 	const unsigned int fence_ms = smaller(timeout_ms / 8, longest_fence_ms);
-	/* Pins that come and go may hide each other until then: new ones are kept out for once. */
-	unsigned long patience = began + msecs_to_jiffies(timeout_ms / 2);
+	/*
+	 * Pins that come and go may hide each other until then: new ones are kept out for once, and
+	 * again after half of the time that is left.
+	 */
+	const unsigned long shortest = 2 * msecs_to_jiffies(fence_ms);
+	unsigned long patience = jiffies + msecs_to_jiffies(timeout_ms) / 2;
 	region::Cut cut = TRY(region::cut(change.leased(), size));
 
 	while (true) {
@@ -287,8 +291,10 @@ Result<> Instance::shrink(Change &change, u64 size, unsigned int timeout_ms)
 		/* Somebody keeps a page. The tail is as usable as before. */
 		if (!idle && patience == deadline)
 			return Error(-EBUSY);
-		if (!idle)
-			patience = deadline;
+
+		const long left = static_cast<long>(deadline - jiffies);
+
+		patience = left > static_cast<long>(shortest) ? deadline - left / 2 : deadline;
 	}
 	change.mappings().shrink_to(change.extents().count());
 	return {};

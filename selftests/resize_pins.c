@@ -482,6 +482,12 @@ TEST_F(resize_pins, unload_during_a_drain)
  * the tail without one.
  */
 #define READERS 4
+/* A debug kernel is that much slower. */
+#ifdef UNIDAX_PATIENCE
+#define PATIENCE UNIDAX_PATIENCE
+#else
+#define PATIENCE 1
+#endif
 
 FIXTURE(resize_starved) {
 	struct region region;
@@ -511,7 +517,7 @@ FIXTURE_SETUP(resize_starved)
 	ASSERT_LE(0, self->fd);
 	self->p = map_shared(self->fd, 4 * self->unit, 0);
 	ASSERT_NE(MAP_FAILED, self->p);
-	self->timeout = set_timeout_ms(1000);
+	self->timeout = set_timeout_ms(1000 * PATIENCE);
 	ASSERT_LT(0, self->timeout);
 }
 
@@ -530,14 +536,16 @@ FIXTURE_TEARDOWN(resize_starved)
 static pid_t reader_start(pid_t from, char *p, size_t length)
 {
 	pid_t pid = fork();
+	/* So much at a time, or a slow machine holds it for longer than a fence stands. */
+	size_t step = length < KIB(64) ? length : KIB(64), at;
 	char *buffer;
 
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	buffer = malloc(length);
-	while (1) {
-		struct iovec local = { buffer, length }, remote = { p, length };
+	buffer = malloc(step);
+	for (at = 0; ; at = (at + step) % length) {
+		struct iovec local = { buffer, step }, remote = { p + at, step };
 
 		/* Nothing is there after the shrink. */
 		process_vm_readv(from, &local, 1, &remote, 1, 0);
