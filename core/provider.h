@@ -20,14 +20,14 @@ struct unidax_region;
  * cleared by us is out of the processors' caches. What an instance gives back is cleared before the
  * next one gets it, as in every region.
  */
-#define UNIDAX_REGION_PERSISTENT (1u << 0)
+#define UNIDAX_REGION_PERSISTENT 0x1u
 
 /*
- * The administrator says that nothing of the region is to be cleared, not now and not when it changes
- * hands: another host uses it too, or it holds what has to outlive this kernel. dax_region/clear is
- * "keep" from the start.
+ * The administrator says that nothing of the region is to be cleared, not now and not when it
+ * changes hands: another host uses it too, or it holds what has to outlive this kernel.
+ * dax_region/clear is "keep" from the start.
  */
-#define UNIDAX_REGION_KEEP (1u << 1)
+#define UNIDAX_REGION_KEEP 0x2u
 
 /**
  * struct unidax_region_desc - a span of memory that a provider offers

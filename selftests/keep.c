@@ -213,7 +213,8 @@ static bool name_region(const struct region *region, int nth, char *text, size_t
 		/* A byte of it is enough. */
 		return snprintf(text, size, "keep=64K@%#llx", last);
 	case 5:
-		return snprintf(text, size, "keep=%llx-%llx keep=%llx-%llx", start, start, start, last);
+		return snprintf(text, size, "keep=%llx-%llx keep=%llx-%llx", start, start, start,
+				last);
 	default:
 		return false;
 	}

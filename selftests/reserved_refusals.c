@@ -184,7 +184,7 @@ TEST_F(reserved_refusals, misaligned)
 	/* Page maps come in 2 MiB even where pages of 4 KiB are handed out. */
 	EXPECT_REFUSED(EINVAL, hex(start + PAGE), "range=2M@%#llx,align=4K", start + PAGE);
 	EXPECT_REFUSED(EINVAL, hex(start), "range=4K@%#llx,align=4K", start);
-	/* What could be had of it is said: whoever names a range by its address can name that one. */
+	/* What could be had of it is said. */
 	EXPECT_REFUSED(EINVAL, "what is aligned in it is 0x600000@", "range=7M@%#llx",
 		       start + MIB(1));
 }
