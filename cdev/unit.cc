@@ -10,7 +10,7 @@
 namespace unidax::cdev {
 namespace {
 
-lock_class_key class_key;
+lock_class_key class_key, minors_key;
 
 Result<> start()
 {
@@ -34,6 +34,11 @@ void stop()
 } // namespace
 
 Slot<State> state;
+
+State::State(DeviceNumbers numbers, DeviceClass device_class)
+	: numbers(move(numbers)), device_class(move(device_class)),
+	  debug(DebugEntry::make_directory("unidax")), minors("unidax_minors", minors_key)
+{}
 
 const Unit unit = {.name = "cdev", .start = start, .stop = stop};
 

@@ -63,17 +63,15 @@ private:
 
 /* Its end waits for every instance and directory to be released, since those use the rest. */
 struct State {
-	State(DeviceNumbers numbers, DeviceClass device_class)
-		: numbers(move(numbers)), device_class(move(device_class)),
-		  debug(DebugEntry::make_directory("unidax"))
-	{}
+	State(DeviceNumbers numbers, DeviceClass device_class);
 	~State() { outstanding.drain("dax devices and their directories"); }
 
 	DeviceNumbers numbers;
 	DeviceClass device_class;
 	/* /sys/kernel/debug/unidax */
 	DebugEntry debug;
-	Ids minors;
+	/* In turn: a node of a device that was removed must not soon lead to another one. */
+	CyclicIds minors;
 	Outstanding outstanding;
 };
 
