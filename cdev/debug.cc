@@ -8,10 +8,13 @@
 namespace unidax::cdev {
 namespace {
 
-/* OFFSET START-END: bytes into the instance, physical addresses, the end included. */
+/*
+ * OFFSET START-END: bytes into the instance, physical addresses, the end included. The text goes to
+ * the reader afterwards, under no guard.
+ */
 int show(seq_file *output, void *)
 {
-	/* SAFETY: make_extents() gave it to the file, which is removed before the instance. */
+	/* SAFETY: open() put it there, with a count that release() drops. */
 	Instance &instance = *static_cast<Instance *>(output->private_);
 	const auto live = instance.live().try_access();
 
@@ -23,14 +26,36 @@ int show(seq_file *output, void *)
 	return 0;
 }
 
+int open(inode *inode, file *file)
+{
+	/* SAFETY: make_extents() put it there. The removal of the file waits for this function, and
+	 * comes before the registration's count on the instance is dropped. */
+	Ref<Instance> instance = Ref<Instance>::share(*static_cast<Instance *>(inode->i_private));
+
+	const int rc = single_open(file, show, &*instance);
+
+	if (rc)
+		return rc;
+	/* release() takes it back. */
+	(void)instance.release();
+	return 0;
+}
+
+int release(inode *inode, file *file)
+{
+	seq_file *const output = static_cast<seq_file *>(file->private_data);
+	const Ref<Instance> instance =
+		Ref<Instance>::adopt(*static_cast<Instance *>(output->private_));
+
+	return single_release(inode, file);
+}
+
 constinit const file_operations extents_ops = {
 	.owner = THIS_MODULE,
 	.llseek = seq_lseek,
 	.read = seq_read,
-	.open = [](inode *inode, file *file) -> int {
-		return single_open(file, show, inode->i_private);
-	},
-	.release = single_release,
+	.open = open,
+	.release = release,
 };
 
 } // namespace
@@ -38,8 +63,8 @@ constinit const file_operations extents_ops = {
 DebugEntry DebugEntry::make_extents(Instance &instance) const
 {
 	/* Physical addresses are for root. */
-	return DebugEntry(debugfs_create_file(dev_name(&instance.device()), 0400, entry_, &instance,
-					      &extents_ops));
+	return DebugEntry(debugfs_create_file_unsafe(dev_name(&instance.device()), 0400, entry_,
+						     &instance, &extents_ops));
 }
 
 } // namespace unidax::cdev

@@ -4,6 +4,10 @@
  * depends on it, and where there is no debugfs there is none. Private to this folder.
  *
  * Wraps include/linux/debugfs.h, whose functions take what others of them returned, an error too.
+ *
+ * debugfs offers to hold up the removal of a file while somebody is inside of a read(). That is as
+ * long as user space likes: the buffer's page may come from a userfaultfd or a FUSE file. So that is
+ * not used: an open file counts on its instance, and finds nothing when that is out of service.
  */
 #pragma once
 
@@ -29,7 +33,7 @@ public:
 		entry_ = exchange(other.entry_, nullptr);
 		return *this;
 	}
-	/* Waits for who is reading. */
+	/* Waits for who is in open(), which touches no user memory, and for nobody else. */
 	~DebugEntry() { debugfs_remove(entry_); }
 
 	/** make_directory() - a directory at the top. Context: process context, may sleep. */

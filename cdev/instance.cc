@@ -119,9 +119,9 @@ void Instance::remove()
 {
 	event::instance(name(), size(*this), UNIDAX_REMOVED);
 	end_changes();
-	extents_file_ = {};
 	cdev_device_del(&cdev_, &device_);
 	withdraw();
+	extents_file_ = {};
 }
 
 /* The internal interface. */

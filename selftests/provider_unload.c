@@ -9,7 +9,16 @@
  * A crash takes the machine, so run this where that does not matter.
  */
 #define _GNU_SOURCE
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/uio.h>
+#if __has_include(<linux/unidax.h>)
+#include <linux/unidax.h>
+#else
+#include "../include/uapi/linux/unidax.h"
+#endif
 #include "unidax_test.h"
 #include "kselftest_harness.h"
 #include "module_test.h"
@@ -414,6 +423,147 @@ TEST_F(provider_unload, vmspliced_page_of_a_closed_device)
 	close(pipefd[0]);
 	close(pipefd[1]);
 	EXPECT_EQ(0, module_unload_soon(UNIDAX_CORE, 10));
+}
+
+/* --- calls that do not end --------------------------------------------- */
+
+#define DEBUG_DIR "/sys/kernel/debug"
+
+/* What is called with a buffer that never comes, and on which file. */
+enum what { READS, WRITES, ASKS };
+
+struct call {
+	char path[PATH_MAX + 64];
+	enum what what;
+	char *buffer;
+};
+
+static void add_call(struct call *calls, unsigned int *count, enum what what, const char *dir,
+		     const char *file)
+{
+	struct call *call = &calls[(*count)++];
+
+	call->what = what;
+	snprintf(call->path, sizeof(call->path), "%s%s", dir, file);
+}
+
+static void *call_runs(void *arg)
+{
+	struct call *call = arg;
+	int fd = open(call->path, call->what == WRITES ? O_WRONLY : O_RDONLY);
+
+	if (fd < 0)
+		_exit(3);
+	if (call->what == READS)
+		(void)!read(fd, call->buffer, PAGE);
+	else if (call->what == WRITES)
+		(void)!write(fd, call->buffer, 8);
+	else
+		ioctl(fd, UNIDAX_GET_INFO, call->buffer);
+	/* Somebody has let it go on, or it did not need the buffer. */
+	_exit(4);
+}
+
+/* Every call is inside, and waits for its buffer. */
+static int calls_run(struct call *calls, unsigned int count, int word)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	char *buffers = mmap(NULL, count * PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct uffd_msg message;
+	pthread_t thread;
+	unsigned int i;
+
+	range.range.start = (unsigned long)buffers;
+	range.range.len = count * PAGE;
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &range))
+		return 2;
+	for (i = 0; i < count; i++) {
+		calls[i].buffer = buffers + i * PAGE;
+		if (pthread_create(&thread, NULL, call_runs, &calls[i]) ||
+		    read(uffd, &message, sizeof(message)) != sizeof(message) ||
+		    message.event != UFFD_EVENT_PAGEFAULT)
+			return 2;
+	}
+	if (write(word, "x", 1) != 1)
+		return 2;
+	for (;;)
+		pause();
+}
+
+static void *unload_runs(void *arg)
+{
+	volatile int *verdict = arg;
+	int ret = module_unload(UNIDAX_HMEM);
+
+	*verdict = ret == -ENOENT ? module_unload(UNIDAX_RESERVED_MODULE) : ret;
+	return NULL;
+}
+
+/*
+ * Whatever root reads or writes of a device, with a buffer that never comes: all that
+ * these calls hold while user space makes them wait is their own.
+ */
+TEST_F(provider_unload, calls_that_never_end)
+{
+	struct call calls[16] = { };
+	volatile int ret = 1;
+	unsigned int n = 0;
+	int word[2], status;
+	pthread_t thread;
+	double until;
+	pid_t pid;
+	char c;
+
+	REQUIRE_UP();
+	status = syscall(SYS_userfaultfd, O_CLOEXEC);
+	if (status < 0)
+		SKIP(return, "no userfaultfd: %s", strerror(errno));
+	close(status);
+	if (access(DEBUG_DIR "/" UNIDAX_CORE, F_OK))
+		mount("debugfs", DEBUG_DIR, "debugfs", 0, "");
+	drop_mapping(self);
+	drop_descriptor(self);
+	add_call(calls, &n, READS, DEBUG_DIR "/" UNIDAX_CORE "/", self->dev.name);
+	if (access(calls[0].path, F_OK))
+		n = 0;
+	add_call(calls, &n, READS, self->dev.sysfs, "/size");
+	add_call(calls, &n, READS, self->dev.sysfs, "/mapping0/start");
+	add_call(calls, &n, READS, self->dev.sysfs, "/uevent");
+	add_call(calls, &n, READS, self->dev.sysfs, "/statistics/faults_4k");
+	add_call(calls, &n, READS, self->dev.sysfs, "/device/dax_region/available_size");
+	add_call(calls, &n, READS, self->dev.node, "");
+	add_call(calls, &n, WRITES, self->dev.sysfs, "/size");
+	add_call(calls, &n, WRITES, self->dev.sysfs, "/mode");
+	add_call(calls, &n, WRITES, self->dev.sysfs, "/device/dax_region/create");
+	add_call(calls, &n, ASKS, self->dev.node, "");
+
+	ASSERT_EQ(0, pipe(word));
+	pid = fork();
+	if (!pid) {
+		close(word[0]);
+		_exit(calls_run(calls, n, word[1]));
+	}
+	close(word[1]);
+	ASSERT_EQ(1, read(word[0], &c, 1));
+	close(word[0]);
+
+	/* In a thread: were it to wait for them it could not even be killed. */
+	ASSERT_EQ(0, pthread_create(&thread, NULL, unload_runs, (void *)&ret));
+	for (until = seconds() + 5.0 * UNIDAX_PATIENCE; ret == 1 && seconds() < until; nap_ms(10))
+		;
+	EXPECT_EQ(0, ret) {
+		TH_LOG("the unload waits for them");
+	}
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(-SIGKILL, child_verdict(pid));
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, ret);
+	EXPECT_DEAD();
+	EXPECT_EQ(0, module_unload_soon(UNIDAX_CORE, 5));
 }
 
 TEST_HARNESS_MAIN
