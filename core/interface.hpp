@@ -395,7 +395,7 @@ namespace quarantine {
  * to tell that memory ran out.
  */
 struct Place : NoCopy {
-	list_head node;
+	delayed_work look;
 	region::Region *region;
 };
 

@@ -12,7 +12,7 @@
  *         region: Region::lock_       which part of a region is given out
  *           core: Revocable           the fault lock: faults share it, shrink and revoke exclude
  *             i_mmap_rwsem, page-table lock (the kernel's)
- *   core: Quarantine::lock_           takes Region::lock_ and device_hotplug_lock inside
+ *   cdev: State::minors (CyclicIds)   innermost: which number comes next
  *   mf_mutex (the kernel's)           a memory failure takes the fault lock inside, exclusively, and
  *                                     core: Backing::watcher_lock_
  *

@@ -5,11 +5,16 @@
  * pages and their busy range must stay until the last pin is dropped and the last memory block is
  * offline. The kernel tells nobody when that happens, so a worker looks.
  *
+ * Memory that comes back from the kernel is cleared, which may take minutes. So each region has a
+ * look of its own, under no lock, and on a queue that is bound to no processor: neither another
+ * region nor anybody else's work waits for it.
+ *
  * While a region is kept, this module is pinned, so that it cannot be unloaded under the pages.
+ *
+ * Wraps include/linux/workqueue.h.
  */
 #include "core/events.hpp"
 #include "core/interface.hpp"
-#include "core/lock.hpp"
 #include "core/unit.hpp"
 
 namespace unidax::quarantine {
@@ -19,83 +24,75 @@ namespace {
  * a rebind. */
 constexpr unsigned long poll_interval = HZ / 2;
 
-lock_class_key lock_key;
-
-/*
- * INVARIANT: one reference on this module for each entry of kept_; the worker is scheduled while
- * there is one.
- */
-class Quarantine : NoCopy {
+/* Its end waits for work that is at it; there is none that is still to come. */
+class Queue : public Unique<workqueue_struct *, destroy_workqueue> {
 public:
-	Quarantine() : lock_("unidax_quarantine", lock_key)
+	/** make() - Context: process context, may sleep. Errors: -ENOMEM. */
+	[[nodiscard]] static Result<Queue> make()
 	{
-		INIT_DELAYED_WORK(&work_, [](work_struct *work) {
-			/* SAFETY: work_ is only ever queued as a member of a Quarantine. */
-			container_of(to_delayed_work(work), Quarantine, work_)->release_idle();
-		});
-	}
-	~Quarantine()
-	{
-		/*
-		 * Each kept region pins the module, so the list is empty here; the worker that
-		 * dropped the last one may still be on its way out.
-		 */
-		cancel_delayed_work_sync(&work_);
-	}
+		workqueue_struct *const made = alloc_workqueue("unidax_quarantine", WQ_UNBOUND, 0);
 
-	void take(Ref<region::Region> region, Box<Place> place)
-	{
-		__module_get(THIS_MODULE);
-		place->region = &region.release();
-
-		MutexGuard guard(lock_);
-
-		list_add_tail(&place.release()->node, kept_.head());
-		schedule_delayed_work(&work_, poll_interval);
+		if (!made)
+			return Error(-ENOMEM);
+		return Queue(made);
 	}
 
 private:
-	/* The place of a region that nobody uses any more, taken off the list; none when all are in
-	 * use. */
-	[[nodiscard]] Box<Place> take_idle()
-	{
-		MutexGuard guard(lock_);
-		Place *place;
+	using Unique::Unique;
+};
 
-		list_for_each_entry (place, kept_.head(), node) {
-			if (!region::busy(*place->region)) {
-				list_del(&place->node);
-				return Box<Place>::adopt(place);
-			}
-		}
-		if (!list_empty(kept_.head()))
-			schedule_delayed_work(&work_, poll_interval);
-		return {};
+/*
+ * INVARIANT: for each region that is kept there is one reference on this module, and its look is
+ * queued or at it. So nothing is kept when this is destroyed; but who dropped the last one may
+ * still be on the way out.
+ */
+class Quarantine : NoCopy {
+public:
+	explicit Quarantine(Queue queue) : queue_(move(queue)) {}
+
+	void take(Ref<region::Region> region, Box<Place> place)
+	{
+		Place &kept = *place.release();
+
+		__module_get(THIS_MODULE);
+		kept.region = &region.release();
+		INIT_DELAYED_WORK(&kept.look, look);
+		queue_delayed_work(queue_.get(), &kept.look, poll_interval);
 	}
 
-	void release_idle()
-	{
-		while (const Box<Place> place = take_idle()) {
-			const region::Spec spec = region::spec(*place->region);
+private:
+	static void look(work_struct *work);
 
-			pr_info("dax_region%d: the last page in use was released\n", spec.id);
-			RefTraits<region::Region>::put(*place->region);
-			/* Now the range is free. */
-			event::region(spec.id, spec.start, spec.size, UNIDAX_RELEASED);
-			module_put(THIS_MODULE);
-		}
-	}
-
-	Mutex lock_;
-	GuardedList kept_ GUARDED_BY(lock_);
-	delayed_work work_;
+	const Queue queue_;
 };
 
 Slot<Quarantine> state;
 
+void Quarantine::look(work_struct *work)
+{
+	/* SAFETY: only take() makes it a work, as a member of a Place that it took out of a Box. */
+	Place &place = *container_of(to_delayed_work(work), Place, look);
+
+	if (region::busy(*place.region)) {
+		queue_delayed_work(state->queue_.get(), &place.look, poll_interval);
+		return;
+	}
+
+	const region::Spec spec = region::spec(*place.region);
+
+	pr_info("dax_region%d: the last page in use was released\n", spec.id);
+	RefTraits<region::Region>::put(*place.region);
+	Box<Place>::adopt(&place) = {};
+	/* Now the range is free. */
+	event::region(spec.id, spec.start, spec.size, UNIDAX_RELEASED);
+	module_put(THIS_MODULE);
+}
+
 Result<> start()
 {
-	state.emplace();
+	Queue queue = TRY(Queue::make());
+
+	state.emplace(move(queue));
 	return {};
 }
 

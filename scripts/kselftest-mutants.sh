@@ -32,7 +32,7 @@ mutants=(
 	"cut|memory that a shrink took away|region/space.cc|/^Cut::~Cut/,/^}/s/^\tif (committed_)/\tif (false)/|subdivide resize_live"
 	"lease|memory of a deleted instance|region/space.cc|/^Allocation::~Allocation/,/^}/s/^\tregion_.return_extents(extents);//|subdivide load_unload"
 	"driver|platform driver|providers/hmem/ranges.hpp|s/^class RegisteredDriver .*/inline void keep(platform_driver *) {}\n&/;s/, platform_driver_unregister>/, keep>/|load_unload"
-	"look-again|second look at a range that is still in use|core/quarantine.cc|/list_empty(kept_.head())/,/poll_interval/s/schedule_delayed_work(.*/(void)0;/|provider_unload"
+	"look-again|second look at a range that is still in use|core/quarantine.cc|s/^\t\tqueue_delayed_work(state.*/\t\t(void)0;/|provider_unload"
 	"window|look at a fault's neighbourhood|cdev/fault_around.cc|s/return pte_none(native_make_pte(bits));/return true;/|fault_around"
 	"addresses|look for addresses that suit the alignment|cdev/file.cc|s/= Instance::of(\*file).noted_align();/= PAGE_SIZE;/|mmap_semantics"
 	"bad-fault|look of a fault at the bad pages|cdev/fault.cc|s/bad_pages->any(pfn, Pages::from_bytes(Size))/false/|memory_failure"

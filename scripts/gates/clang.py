@@ -72,8 +72,7 @@ MUTANTS = [
     ("cdev/resize.cc", "MutexGuard last(change_lock_);", "", "requires holding mutex 'change_lock_'"),
     ("region/space.cc", "MutexGuard guard(lock_);", "", "variable 'given_back_' requires holding mutex 'lock_'"),
     ("core/registration.cc", "MutexGuard guard(lock_);", "", "variable 'members_' requires holding mutex 'lock_'"),
-    ("core/quarantine.cc", "MutexGuard guard(lock_);", "", "variable 'kept_' requires holding mutex 'lock_'"),
-    ("core/quarantine.cc", "MutexGuard guard(lock_);", "lock_.lock();", "mutex 'lock_' is still held"),
+    ("core/registration.cc", "MutexGuard guard(lock_);", "lock_.lock();", "mutex 'lock_' is still held"),
     ("core/backing.cc", "MutexGuard guard(watcher_lock_);", "", "variable 'watcher_' requires holding mutex 'watcher_lock_'"),
 ]
 
