@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the selftests share that load and unload modules: the modules
- * themselves, the kernel log, and a picture of everything that a module could
- * leave behind. Include it after unidax_test.h and kselftest_harness.h.
+ * themselves, the kernel log, and (snapshot.h) a picture of everything that a
+ * module could leave behind. Include it after unidax_test.h and kselftest_harness.h.
  *
  * Environment:
  *   UNIDAX_MODULES	folder laid out like the unidax project, where unidax.ko
@@ -20,6 +20,8 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
+
+#include "snapshot.h"
 
 #ifndef UNIDAX_CORE
 #define UNIDAX_CORE "unidax"
@@ -350,112 +352,6 @@ static inline void klog_print(struct klog *log)
 	for (line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 		fprintf(TH_LOG_STREAM, "# kernel log: %s\n", line);
 	free(copy);
-}
-
-/* --- everything that could be left behind ------------------------------ */
-
-struct text {
-	char *data;
-	size_t length;
-};
-
-static inline void text_add(struct text *text, const char *format, ...)
-{
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(NULL, 0, format, args);
-	va_end(args);
-	text->data = realloc(text->data, text->length + n + 1);
-	va_start(args, format);
-	vsnprintf(text->data + text->length, n + 1, format, args);
-	va_end(args);
-	text->length += n;
-}
-
-static inline void text_add_file(struct text *text, const char *path)
-{
-	char line[512];
-	FILE *f = fopen(path, "r");
-
-	if (!f) {
-		text_add(text, "%s: %s\n", path, strerror(errno));
-		return;
-	}
-	while (fgets(line, sizeof(line), f))
-		text_add(text, "%s: %s", path, line);
-	fclose(f);
-}
-
-static inline void text_add_dir(struct text *text, const char *path, const char *prefix)
-{
-	struct dirent **list;
-	int i, n = scandir(path, &list, NULL, alphasort);
-
-	if (n < 0) {
-		text_add(text, "%s: %s\n", path, strerror(errno));
-		return;
-	}
-	for (i = 0; i < n; i++) {
-		if (list[i]->d_name[0] != '.' &&
-		    !strncmp(list[i]->d_name, prefix, strlen(prefix)))
-			text_add(text, "%s/%s\n", path, list[i]->d_name);
-		free(list[i]);
-	}
-	free(list);
-}
-
-/* The picture, as text; free() it. */
-static inline char *snapshot(void)
-{
-	struct text text = { 0 };
-
-	text_add_file(&text, "/proc/filesystems");
-	text_add_file(&text, "/proc/devices");
-	text_add_file(&text, "/proc/iomem");
-	text_add_dir(&text, "/sys/class", "");
-	text_add_dir(&text, "/sys/class/dax", "");
-	text_add_dir(&text, "/sys/kernel/slab", "unidax");
-	text_add_dir(&text, "/sys/module", "");
-	text_add_dir(&text, "/sys/bus/platform/devices", "");
-	text_add_dir(&text, "/sys/bus/platform/drivers", "");
-	text_add_dir(&text, "/sys/devices/platform", "");
-	text_add_dir(&text, "/sys/devices/platform/hmem.0", "");
-	text_add_dir(&text, "/sys/devices/virtual", "");
-	text_add_dir(&text, "/sys/dev/char", "");
-	text_add_dir(&text, "/dev", "");
-	return text.data;
-}
-
-static inline void print_lines_not_in(const char *sign, const char *from, const char *other)
-{
-	char *line, *save = NULL, *copy = strdup(from);
-
-	for (line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		const char *at = strstr(other, line);
-		size_t n = strlen(line);
-
-		while (at && !((at == other || at[-1] == '\n') && (at[n] == '\n' || !at[n])))
-			at = strstr(at + 1, line);
-		if (!at)
-			fprintf(TH_LOG_STREAM, "# %s %s\n", sign, line);
-	}
-	free(copy);
-}
-
-/* Whether the machine looks as it did; prints what differs. */
-static inline bool unchanged_since(const char *before)
-{
-	char *now = snapshot();
-	bool same = !strcmp(before, now);
-
-	if (!same) {
-		print_lines_not_in("gone:", before, now);
-		print_lines_not_in("left behind:", now, before);
-	}
-	free(now);
-	return same;
 }
 
 /* --- providers --------------------------------------------------------- */

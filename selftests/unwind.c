@@ -17,89 +17,7 @@
 #include "kselftest_harness.h"
 #include "module_test.h"
 #include "account.h"
-
-/* An errno that nothing returns by itself. */
-#define ODD EUSERS
-
-struct step {
-	const char *func;
-	long ret;
-	int error, other_error;	/* that the operation must fail with; either */
-	const char *caller;	/* only calls that this module makes itself */
-	bool optional;		/* kernels differ in whether they have or call it */
-	const char *group;	/* of those of a name one at least must be reached */
-	bool lenient;		/* the kernel calls it too, and may live without */
-};
-
-#define OURS .caller = UNIDAX_CORE
-
-/* Allocations, by the names that they have from 6.1 to 6.12. */
-#define MEMORY_STEPS								\
-	{ "kmalloc_trace", 0, ENOMEM, ENOMEM, OURS, .optional = true, .group = "memory" },	\
-	{ "__kmalloc_cache_noprof", 0, ENOMEM, ENOMEM, OURS, .optional = true,			\
-	  .group = "memory" },									\
-	{ "kvmalloc_node", 0, ENOMEM, ENOMEM, OURS, .optional = true, .group = "memory" },	\
-	{ "__kvmalloc_node_noprof", 0, ENOMEM, ENOMEM, OURS, .optional = true, .group = "memory" }
-
-/*
- * The folder of each kobject. Not kobject_init_and_add() itself: made to fail
- * from outside it has not initialised either, as it always does.
- */
-#define DIRECTORY_STEPS								\
-	{ "sysfs_create_dir_ns", -ODD, ODD, ENOMEM, .lenient = true },		\
-	{ "kobject_add", -ODD, ODD, ENOMEM, .optional = true, .lenient = true }, \
-	{ "sysfs_create_group", -ODD, ODD, ENOMEM, .optional = true, .lenient = true, \
-	  .group = "attributes" },						\
-	{ "sysfs_create_groups", -ODD, ODD, ENOMEM, .optional = true, .lenient = true, \
-	  .group = "attributes" }
-
-#define INSTANCE_STEPS								\
-	{ "ida_alloc_range", -ODD, ODD, ODD, OURS },				\
-	{ "iget5_locked", 0, ENOMEM, ENOMEM, OURS },				\
-	{ "dev_set_name", -ODD, ODD, ODD, OURS },				\
-	{ "cdev_add", -ODD, ODD, ODD },						\
-	{ "device_add", -ODD, ODD, ODD },					\
-	{ "cdev_device_add", -ODD, ODD, ODD }
-
-static const struct step load_steps[] = {
-	{ "kmem_cache_create", 0, ENOMEM, ENOMEM, .optional = true, .group = "slab cache" },
-	{ "__kmem_cache_create_args", 0, ENOMEM, ENOMEM, .optional = true,
-	  .group = "slab cache" },
-	{ "register_filesystem", -ODD, ODD, ODD },
-	{ "kern_mount", -ODD, ODD, ODD },
-	{ "alloc_memory_type", -ODD, ODD, ODD },
-	{ "register_memory_notifier", -ODD, ODD, ODD },
-	{ "alloc_chrdev_region", -ODD, ODD, ODD },
-	{ "__class_create", -ODD, ODD, ODD, .optional = true, .group = "class" },
-	{ "class_create", -ODD, ODD, ODD, .optional = true, .group = "class" },
-	{ "class_register", -ODD, ODD, ODD, .optional = true },
-};
-
-static const struct step driver_steps[] = {
-	{ "__platform_driver_register", -ODD, ODD, ODD },
-};
-
-static const struct step bind_steps[] = {
-	/* Of the region's range, busy; of an extent in it, out of memory. */
-	{ "__request_region", 0, EBUSY, ENOMEM },
-	{ "memremap_pages", -ODD, ODD, ODD },
-	{ "kasprintf", 0, ENOMEM, ENOMEM, OURS },
-	DIRECTORY_STEPS,
-	INSTANCE_STEPS,
-	MEMORY_STEPS,
-};
-
-/* Those that only unidax_reserved takes. */
-static const struct step reserved_steps[] = {
-	{ "memregion_alloc", -ODD, ODD, ODD },
-	{ "platform_device_register_full", -ODD, ODD, ODD },
-};
-
-static const struct step create_steps[] = {
-	DIRECTORY_STEPS,
-	INSTANCE_STEPS,
-	MEMORY_STEPS,
-};
+#include "steps.h"
 
 static const struct step grow_steps[] = {
 	{ "__request_region", 0, ENOMEM, ENOMEM },
@@ -111,11 +29,6 @@ static const struct step grow_steps[] = {
 static const struct step shrink_steps[] = {
 	MEMORY_STEPS,
 };
-
-/* What an operation does more often than this is a loop. */
-#define MOST_CALLS 64
-
-#define OVERRIDE "/sys/module/unidax_override/parameters"
 
 FIXTURE(unwind) {
 	struct image core, provider, override, record;
@@ -248,7 +161,7 @@ FIXTURE_TEARDOWN(unwind)
 		return;
 	module_unload("unidax_override");
 	EXPECT_EQ(0, unload_all());
-	EXPECT_TRUE(unchanged_since(self->before));
+	EXPECT_TRUE(unchanged_soon(self->before));
 	EXPECT_EQ(0, module_unload("unidax_record"));
 	free(self->before);
 	free(self->account);
@@ -416,7 +329,7 @@ static const char *watched(state *self, int (*deed)(state *), int *ret, bool tak
 #define UNDO(_op, _things, _before) do {					\
 	EXPECT_EQ(0, WATCHED((_op)->undo, true));				\
 	EXPECT_STREQ("", account_left(self->account, _things));			\
-	ASSERT_TRUE(unchanged_since(_before));					\
+	ASSERT_TRUE(unchanged_soon(_before));					\
 } while (0)
 
 /*
@@ -467,7 +380,7 @@ static const char *watched(state *self, int (*deed)(state *), int *ret, bool tak
 			}							\
 			if (!_result)						\
 				UNDO(_op, _things, _before);			\
-			ASSERT_TRUE(unchanged_since(_before)) {			\
+			ASSERT_TRUE(unchanged_soon(_before)) {			\
 				TH_LOG("%s: call %d of %s", (_op)->name, _nth + 1, _step->func); \
 			}							\
 			if (!_hits)						\

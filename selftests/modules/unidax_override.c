@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * unidax_override: for tests only. Makes one kernel function return a given
- * value, without running it, when a task of a given name calls it; or makes it
- * take its time first, for a race that hardly happens otherwise. It exists
+ * value, without running it, when a task of a given name calls it; at once, or when
+ * that call has slept for a while, so that others find what there is by then. Or
+ * makes it take its time first, for a race that hardly happens otherwise. It exists
  * because distribution kernels have no function error injection, and what has
  * it only injects where ALLOW_ERROR_INJECTION() says so.
  *
@@ -32,6 +33,10 @@ MODULE_PARM_DESC(ret, "what it returns: an errno below zero, 0 for NULL");
 static uint pause;
 module_param(pause, uint, 0444);
 MODULE_PARM_DESC(pause, "run it after all, but wait so many milliseconds before");
+
+static uint delay;
+module_param(delay, uint, 0444);
+MODULE_PARM_DESC(delay, "sleep so many milliseconds before it returns; for calls that may sleep");
 
 static char *comm;
 module_param(comm, charp, 0444);
@@ -119,6 +124,13 @@ asm(".text\n"
 #endif
     ".size unidax_override_return, .-unidax_override_return\n");
 
+/* Takes the probed function's place for a call: what it finds on the stack is that one's caller. */
+static long sleep_and_return(void)
+{
+	msleep(delay);
+	return ret;
+}
+
 static int override(struct kprobe *kp, struct pt_regs *regs)
 {
 	int nth;
@@ -139,7 +151,8 @@ static int override(struct kprobe *kp, struct pt_regs *regs)
 		return 0;
 	}
 	regs_set_return_value(regs, ret);
-	instruction_pointer_set(regs, (unsigned long)unidax_override_return);
+	instruction_pointer_set(regs, delay ? (unsigned long)sleep_and_return :
+					      (unsigned long)unidax_override_return);
 	return 1;
 }
 NOKPROBE_SYMBOL(override);
