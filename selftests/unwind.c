@@ -338,7 +338,8 @@ static const char *watched(state *self, int (*deed)(state *), int *ret, bool tak
  */
 #define SWEEP(_op, _steps) do {							\
 	const int _things = self->account->count;				\
-	char *_before = snapshot();						\
+	/* Inodes of devices that were deleted are freed after a grace period. */	\
+	char *_before = (nap_ms(500), snapshot());				\
 	int _reached[ARRAY_SIZE(_steps)] = { 0 };				\
 	unsigned int _i, _k;							\
 	/* As it should be. */							\
