@@ -6,13 +6,10 @@
  * what decides: once it allows it, an unprivileged user can map the device.
  */
 #define _GNU_SOURCE
-#include <grp.h>
-#include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/prctl.h>
 #include "unidax_test.h"
 #include "kselftest_harness.h"
+#include "user.h"
 
 /* Of a kernel that has it, else of the tree that these tests came with. */
 #if __has_include(<linux/unidax.h>)
@@ -20,8 +17,6 @@
 #else
 #include "../include/uapi/linux/unidax.h"
 #endif
-
-#define NOBODY 65534
 
 FIXTURE(permissions) {
 	struct dax_dev dev;
@@ -45,12 +40,6 @@ FIXTURE_TEARDOWN(permissions)
 	if (geteuid())								\
 		SKIP(return, "needs root, to be somebody else");		\
 } while (0)
-
-static bool become_nobody(void)
-{
-	return !setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
-	       !setresuid(NOBODY, NOBODY, NOBODY) && geteuid() == NOBODY;
-}
 
 /* For a child: the errno of an open, 0 when it worked, 255 without the user. */
 struct attempt {
@@ -117,24 +106,6 @@ TEST_F(permissions, mode_of_the_node_decides)
 	EXPECT_EQ(EACCES, as_nobody(self->dev.node, O_RDWR));
 	ASSERT_EQ(0, chmod(self->dev.node, 0666));
 	EXPECT_EQ(0, in_child(nobody_maps, &self->dev));
-}
-
-/* Nobody in particular, but root of a user namespace of its own. */
-static bool become_root_of_nothing(void)
-{
-	char text[64];
-	int fd;
-
-	if (!become_nobody() || unshare(CLONE_NEWUSER))
-		return false;
-	/* The process has lost the right to its own files with its identity. */
-	prctl(PR_SET_DUMPABLE, 1);
-	fd = open("/proc/self/uid_map", O_WRONLY);
-	snprintf(text, sizeof(text), "0 %d 1", NOBODY);
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		return false;
-	close(fd);
-	return !geteuid();
 }
 
 struct folder {
