@@ -20,6 +20,11 @@ public:
 		: turn_(move(other.turn_)), instance_(other.instance_),
 		  cancellation_(other.cancellation_)
 	{}
+	~Change()
+	{
+		if (turn_)
+			WRITE_ONCE(instance_.administrator_, false);
+	}
 
 	[[nodiscard]] Instance &instance() const { return instance_; }
 	/** cancellation() - what stops it; asked before anything that takes long. */

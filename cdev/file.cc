@@ -99,6 +99,24 @@ unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long
 	return IS_ERR_VALUE(found) ? found : align_up(found, align);
 }
 
+/* Whose call it is. No refusal, so nothing for an audit log that anybody could fill. */
+Authority authority_of_caller()
+{
+	return ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN) ? Authority::administrator
+								: Authority::holder;
+}
+
+/* A holder waits no longer than the module's limit. */
+Result<> resize(Instance &instance, u64 bytes, unsigned int timeout_ms)
+{
+	const Authority authority = authority_of_caller();
+	const unsigned int limit = READ_ONCE(unidax_resize_timeout_ms);
+
+	if (!timeout_ms || (authority == Authority::holder && limit < timeout_ms))
+		timeout_ms = limit;
+	return instance.resize(bytes, timeout_ms, authority);
+}
+
 /* Fill in what UNIDAX_GET_INFO answers. Errors: -ENXIO (removed). */
 Result<> fill(unidax_info &info, Instance &instance)
 {
@@ -144,10 +162,7 @@ extern "C" int unidax_file_info(struct file *file, struct unidax_info *info)
 
 extern "C" int unidax_file_resize(struct file *file, u64 bytes, unsigned int timeout_ms)
 {
-	return unidax::cdev::Instance::of(*file)
-		.resize(bytes, timeout_ms ? timeout_ms : unidax_resize_timeout_ms,
-			capable(CAP_SYS_ADMIN) ? unidax::cdev::Authority::administrator
-					       : unidax::cdev::Authority::holder)
+	return unidax::cdev::resize(unidax::cdev::Instance::of(*file), bytes, timeout_ms)
 		.errno_value();
 }
 

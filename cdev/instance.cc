@@ -13,7 +13,7 @@
 namespace unidax::cdev {
 namespace {
 
-lock_class_key change_lock_key;
+lock_class_key change_lock_key, holders_lock_key;
 
 } // namespace
 
@@ -21,6 +21,7 @@ Instance::Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec,
 		   PerCpuFaultCounts faults)
 	: spec_(spec), minor_(move(minor)), inode_(move(inode)),
 	  live_(*inode_->i_mapping), faults_(move(faults)),
+	  holders_lock_("unidax_holders_lock", holders_lock_key), next_holder_(jiffies),
 	  change_lock_("unidax_change_lock", change_lock_key), device_{}, cdev_{}
 {
 	init_waitqueue_head(&fence_wait_);
@@ -68,11 +69,13 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 
 	if (size) {
 		region::Extension extension = TRY(region::extend(
-			*lease.get(), size, Alignment(spec.align), instance->removal_));
+			*lease.get(), size, Alignment(spec.align), region::any_number,
+			instance->removal_));
 
 		TRY(extension.commit(instance->live_.unpublished()));
 	}
 	instance->note_align(spec.align);
+	instance->given_ = instance->size_limit_ = size;
 	instance->live_.publish(
 		{.region = move(region), .lease = move(lease), .align = spec.align,
 		 .fault_size = spec.align});

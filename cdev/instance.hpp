@@ -91,8 +91,8 @@ public:
 	 * Until it has succeeded nobody sees anything but the old size. Afterwards a uevent and a
 	 * poll event tell.
 	 * Context: process context, no lock held; sleeps, killable.
-	 * Errors: -EINVAL (granule), -ENOSPC, -EBUSY (in use at the time limit), -ENXIO (removed),
-	 * -EINTR, -ENOMEM.
+	 * Errors: -EINVAL (granule), -EPERM (not for a holder), -ENOSPC, -EBUSY (in use at the time
+	 * limit; a holder: an administrator comes first), -ENXIO (removed), -EINTR, -ENOMEM.
 	 */
 	[[nodiscard]] Result<> resize(u64 size, unsigned int timeout_ms, Authority authority);
 	/**
@@ -101,6 +101,20 @@ public:
 	 * Errors: -ENXIO (not aligned, removed), -ENOMEM (not free, no memory), -EINTR.
 	 */
 	[[nodiscard]] Result<> append(Address start, u64 size);
+	/** size_limit() - bytes up to which a holder of the node may grow it. */
+	[[nodiscard]] u64 size_limit() const { return READ_ONCE(size_limit_); }
+	/**
+	 * set_size_limit() - decide that: @bytes, until the next call.
+	 * Context: as resize(). Errors: -ENXIO (removed), -EINTR.
+	 */
+	[[nodiscard]] Result<> set_size_limit(u64 bytes);
+	/** follow_size() - let it be the size that an administrator gave last. As above. */
+	[[nodiscard]] Result<> follow_size();
+	/** holders_shrink() - whether a holder of the node may shrink it. */
+	[[nodiscard]] bool holders_shrink() const { return READ_ONCE(holders_shrink_); }
+	/** let_holders_shrink() - decide that. As above. */
+	[[nodiscard]] Result<> let_holders_shrink(bool may);
+
 	/**
 	 * set_align() - change the alignment to @align bytes.
 	 * Context: as resize().
@@ -200,10 +214,25 @@ private:
 	 * begin_change().
 	 */
 	[[nodiscard]] Result<Change> admit(HeldMutex turn, Authority authority);
+	/**
+	 * wait_in_line() - of the holders, the one who may wait for a turn. At most one in
+	 * holder_pace_ms gets there.
+	 * Errors: -EINTR, -ENXIO (removed), -EBUSY (an administrator came first).
+	 */
+	[[nodiscard]] Result<HeldMutex> wait_in_line();
+	/**
+	 * check_resize() - whether @live can get @size bytes, and by @authority: whether that is
+	 * another size than it has.
+	 * Errors: -EBUSY (System RAM), -EINVAL (granule), -EPERM.
+	 */
+	[[nodiscard]] Result<bool> check_resize(const Live &live, u64 size,
+						Authority authority) const;
+	/** note_given() - an administrator gave it @bytes. */
+	static void note_given(const Change &change, u64 bytes);
 	/** grow() - make @extension part of the instance. */
 	[[nodiscard]] static Result<> grow(Change &change, region::Extension extension);
 	/** grow_to() - to @size bytes, more than it has. */
-	[[nodiscard]] static Result<> grow_to(Change &change, u64 size);
+	[[nodiscard]] static Result<> grow_to(Change &change, u64 size, region::Pieces most);
 	/** grow_by() - by the range [@start, @start + @size). */
 	[[nodiscard]] static Result<> grow_by(Change &change, Address start, u64 size);
 	/** shrink() - to @size bytes, less than it has. */
@@ -253,6 +282,13 @@ private:
 	const fs::InstanceInode inode_;
 	Revocable<Live> live_;
 	PerCpuFaultCounts faults_;
+	/*
+	 * Holders wait for each other here before they wait for change_lock_. So an administrator
+	 * finds two of them in front of it at most, which leave at once.
+	 */
+	Mutex holders_lock_;
+	/* From when on the next holder may go on (jiffies). */
+	unsigned long next_holder_ GUARDED_BY(holders_lock_);
 	/* One change of extents, alignment or mode at a time. */
 	Mutex change_lock_;
 	/* Both are cancelled when the instance goes. What stops a change that is under way: */
@@ -272,6 +308,12 @@ private:
 	wait_queue_head fence_wait_;
 	/* Never false again: a mapping may be gone while what it stored is still in a cache. */
 	bool mapped_writable_ = false;
+	/* Written by whoever has a Change, but for the first time; read by anybody. */
+	u64 size_limit_ = 0;
+	bool holders_shrink_ = false;
+	/* The size that an administrator gave last, bytes, and whether size_limit_ is that. */
+	u64 given_ = 0;
+	bool limit_follows_ = true;
 	/* Written under change_lock_ only, read by anybody. */
 	unsigned long resizes_ = 0;
 	u64 drain_ns_ = 0;

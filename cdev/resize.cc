@@ -39,9 +39,28 @@ Result<Change> Instance::begin_change(Authority authority)
 		return admit(move(turn), authority);
 	}
 
+	/* Dropped as soon as it is this one's turn. */
+	const HeldMutex in_line = TRY(wait_in_line());
 	HeldMutex turn = TRY(HeldMutex::make_killable(change_lock_));
 
 	return admit(move(turn), authority);
+}
+
+Result<HeldMutex> Instance::wait_in_line()
+{
+	/*
+	 * Each change sends a uevent, wakes who polls and flushes all TLBs. A hundred of them in a
+	 * second are more than a program needs, and nothing to the machine.
+	 */
+	constexpr unsigned int holder_pace_ms = 10;
+	HeldMutex in_line = TRY(HeldMutex::make_killable(holders_lock_));
+	const unsigned long now = jiffies;
+
+	holders_lock_.assert_held();
+	if (time_before(now, next_holder_))
+		TRY(precedence_.sleep(jiffies_to_msecs(next_holder_ - now)));
+	next_holder_ = jiffies + msecs_to_jiffies(holder_pace_ms);
+	return in_line;
 }
 
 Result<> Instance::retire()
@@ -80,24 +99,97 @@ void Instance::end_changes()
 	recall();
 }
 
+Result<bool> Instance::check_resize(const Live &live, u64 size, Authority authority) const
+{
+	const u64 before = live.lease.extents().size().bytes();
+
+	if (!live.usable())
+		return Error(-EBUSY);
+	if (!is_aligned(size, granule(live.align)))
+		return Error(-EINVAL);
+	if (authority == Authority::holder) {
+		if (size < before && !holders_shrink())
+			return Error(-EPERM);
+		if (before < size && size_limit() < size)
+			return Error(-EPERM);
+	}
+	return size != before;
+}
+
+void Instance::note_given(const Change &change, u64 bytes)
+{
+	Instance &instance = change.instance();
+
+	instance.given_ = bytes;
+	/* Who takes all of it away is about to delete it: nobody grows it until it is allowed again. */
+	if (!bytes)
+		instance.limit_follows_ = true;
+	if (instance.limit_follows_)
+		WRITE_ONCE(instance.size_limit_, bytes);
+}
+
+Result<> Instance::set_size_limit(u64 bytes)
+{
+	const Change change = TRY(begin_change(Authority::administrator));
+
+	limit_follows_ = false;
+	WRITE_ONCE(size_limit_, bytes);
+	return {};
+}
+
+Result<> Instance::follow_size()
+{
+	const Change change = TRY(begin_change(Authority::administrator));
+
+	limit_follows_ = true;
+	WRITE_ONCE(size_limit_, given_);
+	return {};
+}
+
+Result<> Instance::let_holders_shrink(bool may)
+{
+	const Change change = TRY(begin_change(Authority::administrator));
+
+	WRITE_ONCE(holders_shrink_, may);
+	return {};
+}
+
 Result<> Instance::resize(u64 size, unsigned int timeout_ms, Authority authority)
 {
+	/*
+	 * How many extents a holder's growth may lead to: each costs some KiB, and whoever grows in
+	 * this region walks over it. An administrator knows what it does.
+	 */
+	constexpr region::Pieces most_of_holder{256};
+
+	/* What is refused, or asks for nothing, takes no turn. */
+	if (authority == Authority::holder) {
+		const auto live = live_.try_access();
+
+		if (!live)
+			return Error(-ENXIO);
+
+		const bool differs = TRY(check_resize(*live, size, authority));
+
+		if (!differs)
+			return {};
+	}
+
 	Change change = TRY(begin_change(authority));
-
-	TRY(change.is_usable());
-
 	const u64 before = change.size();
-
-	if (!is_aligned(size, change.granule()))
-		return Error(-EINVAL);
-	if (size == before)
-		return {};
-
 	const u64 began = ktime_get_ns();
-	const Result<> result =
-		size < before ? shrink(change, size, timeout_ms) : grow_to(change, size);
+	const bool differs = TRY(check_resize(change.live(), size, authority));
+	Result<> result;
 
-	conclude(change, before, size, result, began);
+	if (differs) {
+		result = size < before ? shrink(change, size, timeout_ms)
+				       : grow_to(change, size,
+						 authority == Authority::holder ? most_of_holder
+										: region::any_number);
+		conclude(change, before, size, result, began);
+	}
+	if (result.ok() && authority == Authority::administrator)
+		note_given(change, size);
 	return result;
 }
 
@@ -116,6 +208,8 @@ Result<> Instance::append(Address start, u64 size)
 	const Result<> result = grow_by(change, start, size);
 
 	conclude(change, before, before + size, result, began);
+	if (result.ok())
+		note_given(change, before + size);
 	return result;
 }
 
@@ -132,11 +226,11 @@ void Instance::conclude(const Change &change, u64 before, u64 after, const Resul
 	notify(change, before);
 }
 
-Result<> Instance::grow_to(Change &change, u64 size)
+Result<> Instance::grow_to(Change &change, u64 size, region::Pieces most)
 {
 	event::Phase phase(change.instance().name(), UNIDAX_PHASE_CLAIM);
 	region::Extension extension = TRY(region::extend(
-		change.leased(), size, Alignment(change.granule()), change.cancellation()));
+		change.leased(), size, Alignment(change.granule()), most, change.cancellation()));
 
 	phase.end();
 	return grow(change, move(extension));

@@ -56,6 +56,34 @@ Result<> size_store(Instance &instance, const char *text)
 	return instance.resize(size, unidax_resize_timeout_ms, Authority::administrator);
 }
 
+ssize_t size_limit_show(Instance &instance, char *buffer)
+{
+	return sysfs_emit(buffer, "%llu\n", instance.size_limit());
+}
+
+Result<> size_limit_store(Instance &instance, const char *text)
+{
+	u64 limit;
+
+	if (sysfs_streq(text, "auto"))
+		return instance.follow_size();
+	TRY(check(kstrtoull(text, 0, &limit)));
+	return instance.set_size_limit(limit);
+}
+
+ssize_t allow_shrink_show(Instance &instance, char *buffer)
+{
+	return sysfs_emit(buffer, "%d\n", instance.holders_shrink());
+}
+
+Result<> allow_shrink_store(Instance &instance, const char *text)
+{
+	bool may;
+
+	TRY(check(kstrtobool(text, &may)));
+	return instance.let_holders_shrink(may);
+}
+
 ssize_t align_show(Instance &instance, char *buffer)
 {
 	const auto live = instance.live().try_access();
@@ -153,6 +181,9 @@ Result<> mode_store(Instance &instance, const char *text)
 }
 
 constinit device_attribute size = both<size_show, size_store>("size", 0644);
+constinit device_attribute size_limit = both<size_limit_show, size_limit_store>("size_limit", 0644);
+constinit device_attribute allow_shrink =
+	both<allow_shrink_show, allow_shrink_store>("allow_shrink", 0644);
 constinit device_attribute align = both<align_show, align_store>("align", 0644);
 constinit device_attribute mode = both<mode_show, mode_store>("mode", 0644);
 constinit device_attribute mapping = writable<mapping_store>("mapping", 0200);
@@ -162,8 +193,8 @@ constinit device_attribute numa_node = readable<numa_node_show>("numa_node", 044
 constinit device_attribute target_node = readable<target_node_show>("target_node", 0444);
 
 constinit attribute *attributes[] = {
-	&size.attr,	 &align.attr,	    &mapping.attr, &mode.attr, &resource.attr,
-	&numa_node.attr, &target_node.attr, nullptr,
+	&size.attr,	&size_limit.attr, &allow_shrink.attr, &align.attr,	 &mapping.attr,
+	&mode.attr,	&resource.attr,	  &numa_node.attr,    &target_node.attr, nullptr,
 };
 
 constinit const attribute_group group = {

@@ -148,6 +148,14 @@ struct Spec {
 	[[nodiscard]] constexpr bool finds_content() const { return persistent || keep; }
 };
 
+/** struct Pieces - a number of extents. */
+struct Pieces {
+	size_t n;
+};
+
+/* No bound on them. */
+constexpr Pieces any_number{~size_t{0}};
+
 /** remove() - what the end of a RegisteredRegion does; call it in no other way. See there. */
 void remove(Ref<Region> region);
 
@@ -319,15 +327,17 @@ private:
  * @size: bytes, more than the lease has; a multiple of @align
  * @align: every new extent is physically aligned to it. A multiple of the region's
  *   alignment.
+ * @most: how many extents the lease may have then; if it has more, no more than it has
  * @cancellation: stops the zeroing
  *
  * Extents are zeroed, for what they hold is not the new holder's; but for the first instance of a
  * region whose content is to be found again, and where the region is told to keep what changes
  * hands. A unit of the region's alignment with a bad page is left out.
  * Context: process context, sleeps; the caller serialises changes of the lease.
- * Errors: -ENOSPC, -ENOMEM, -EINTR, -ENXIO (cancelled), -EIO (memory became bad meanwhile).
+ * Errors: -ENOSPC (no room, or only in more pieces), -ENOMEM, -EIO (memory became bad meanwhile),
+ * as Cancellation::check().
  */
-[[nodiscard]] Result<Extension> extend(Leased &leased, u64 size, Alignment align,
+[[nodiscard]] Result<Extension> extend(Leased &leased, u64 size, Alignment align, Pieces most,
 				       const Cancellation &cancellation);
 
 /**

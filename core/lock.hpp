@@ -7,6 +7,7 @@
  *
  *   mmap_lock or VMA lock (the kernel's; never taken by us)
  *     core: Registration::lock_       which instances a region has
+ *       cdev: Instance::holders_lock_ who of an instance's unprivileged users is next
  *       cdev: Instance::change_lock_  one change of size, alignment or mode of an instance at a time
  *         device_hotplug_lock and what is below it (the kernel's: adding and removing System RAM)
  *         region: Region::lock_       which part of a region is given out
@@ -104,6 +105,7 @@ public:
 
 	HeldMutex(HeldMutex &&other) : mutex_(exchange(other.mutex_, nullptr)) {}
 	HeldMutex &operator=(HeldMutex &&) = delete;
+	explicit operator bool() const { return mutex_; }
 	~HeldMutex() NO_THREAD_SAFETY_ANALYSIS
 	{
 		if (mutex_)

@@ -147,12 +147,12 @@ Result<Lease> lease(Region &region, Ref<inode> inode, const char *name)
 	return region.lease(move(inode), name);
 }
 
-Result<Extension> extend(Leased &leased, u64 size, Alignment align,
+Result<Extension> extend(Leased &leased, u64 size, Alignment align, Pieces most,
 			 const Cancellation &cancellation)
 {
 	Allocation &allocation = Allocation::of(leased);
 
-	return allocation.region().extend(allocation, Pages::from_bytes(size), align.n,
+	return allocation.region().extend(allocation, Pages::from_bytes(size), align.n, most,
 					  cancellation);
 }
 

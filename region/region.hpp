@@ -131,7 +131,7 @@ public:
 
 	/** extend() - see region::extend(). */
 	[[nodiscard]] Result<Extension> extend(Allocation &allocation, Pages size, u64 align,
-					       const Cancellation &cancellation);
+					       Pieces most, const Cancellation &cancellation);
 	/** extend_by() - see region::extend_by(). */
 	[[nodiscard]] Result<Extension> extend_by(Allocation &allocation, Pfn pfn, Pages count,
 						  const Cancellation &cancellation);
@@ -183,8 +183,8 @@ private:
 	[[nodiscard]] resource *find_resource(Pfn pfn) REQUIRES(lock_);
 
 	/** find_room() - claim @want pages for extend(). */
-	[[nodiscard]] Result<Extension> find_room(Allocation &allocation, Pages want, u64 align)
-		EXCLUDES(lock_);
+	[[nodiscard]] Result<Extension> find_room(Allocation &allocation, Pages want, u64 align,
+						  Pieces most) EXCLUDES(lock_);
 	/** find_room_at() - claim @count pages at @pfn for extend_by(). */
 	[[nodiscard]] Result<Extension> find_room_at(Allocation &allocation, Pfn pfn, Pages count)
 		EXCLUDES(lock_);

@@ -177,7 +177,7 @@ u64 Region::initial_size()
 
 /* Growing. */
 
-Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 align)
+Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 align, Pieces most)
 {
 	MutexGuard guard(lock_);
 	const ExtentMap &extents = allocation.extents;
@@ -204,7 +204,10 @@ Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 alig
 		}
 		return true;
 	});
-	if (found < want)
+	/* What joins the last extent is none of its own. */
+	const size_t fresh = joined.n ? pieces - 1 : pieces;
+
+	if (found < want || (fresh && most.n < extents.count() + fresh))
 		return Error(-ENOSPC);
 
 	ExtentMap added = TRY(ExtentMap::with_room(pieces));
@@ -288,10 +291,11 @@ Result<> Region::clean(const Extension &extension, const Allocation &allocation,
 	return {};
 }
 
-Result<Extension> Region::extend(Allocation &allocation, Pages size, u64 align,
+Result<Extension> Region::extend(Allocation &allocation, Pages size, u64 align, Pieces most,
 				 const Cancellation &cancellation)
 {
-	Extension extension = TRY(find_room(allocation, size - allocation.extents.size(), align));
+	Extension extension =
+		TRY(find_room(allocation, size - allocation.extents.size(), align, most));
 
 	TRY(clean(extension, allocation, cancellation));
 	return extension;

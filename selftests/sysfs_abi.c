@@ -79,6 +79,8 @@ static const struct format {
 	{ DEVICE, "numa_node", SIGNED },
 	{ DEVICE, "resource", HEX },
 	{ DEVICE, "size", DECIMAL },
+	{ DEVICE, "size_limit", DECIMAL },
+	{ DEVICE, "allow_shrink", "^[01]\n$" },
 	{ DEVICE, "target_node", DECIMAL },
 	{ STATISTICS, "faults_4k", DECIMAL },
 	{ STATISTICS, "faults_2m", DECIMAL },

@@ -68,6 +68,7 @@ USER_ANSWER = ["was declared with a 'noderef' type", "no matching function for c
 MUTANTS = [
     ("cdev/resize.cc", "MutexGuard last(change_lock_);", "extern Mutex &planted; MutexGuard last(planted);",
      "requires holding mutex 'change_lock_'"),
+    ("cdev/resize.cc", "holders_lock_.assert_held();", "", "requires holding mutex 'holders_lock_'"),
     ("region/space.cc", "lock_.assert_held();", "", "requires holding mutex 'lock_'"),
     ("cdev/resize.cc", "MutexGuard last(change_lock_);", "", "requires holding mutex 'change_lock_'"),
     ("region/space.cc", "MutexGuard guard(lock_);", "", "variable 'given_back_' requires holding mutex 'lock_'"),

@@ -9,7 +9,7 @@ scripts/series/make.py makes patches of it, scripts/series/check.py tries them.
 DRIVER = "drivers/dax/unidax"
 DOCS = "Documentation/driver-api/unidax"
 # Documents that a kernel tree gets, too; scripts/series/driver-api.rst lists them.
-CARRIED = "(?:architecture|compatibility|cxx-in-the-kernel|data-path|memory-failure|observability)"
+CARRIED = "(?:architecture|compatibility|cxx-in-the-kernel|data-path|memory-failure|observability|security)"
 TESTS = "tools/testing/selftests/drivers/unidax"
 
 # (pattern of a path in the project, path in the kernel or None, patch): the first that matches counts. None stays out

@@ -38,7 +38,7 @@ struct unidax_info {
  * @flags: 0
  * @bytes: the new size
  * @timeout_ms: how long to wait for pages that are in use behind the new end; 0: the module's
- *   resize_timeout_ms
+ *   resize_timeout_ms, which is also the most that a caller without CAP_SYS_ADMIN gets
  * @reserved: 0
  */
 struct unidax_resize {
@@ -77,10 +77,17 @@ struct unidax_zero {
 /**
  * UNIDAX_RESIZE - grow or shrink an instance while it is in use.
  *
- * The descriptor is open for writing. Errors: EINVAL (not a multiple of the granule, flags), ENOSPC
- * (the region has no room), EBUSY (pages behind the new end stay in use; System RAM), EBADF (not
- * open for writing), EINTR (killed), E2BIG, EFAULT, ENOMEM, ENXIO (removed). On error nothing has
- * changed.
+ * The descriptor is open for writing. A caller who has CAP_SYS_ADMIN in the initial user namespace
+ * may set any size. Others may grow the instance up to its attribute size_limit, and shrink it if
+ * its attribute allow_shrink says so. Such a change ends when an administrator wants one, and an
+ * instance admits about a hundred of them in a second: a call that comes too soon waits.
+ *
+ * Errors: EINVAL (not a multiple of the granule, flags), EPERM (without CAP_SYS_ADMIN: more than
+ * size_limit, or a shrink that is not allowed), ENOSPC (the region has no room; without
+ * CAP_SYS_ADMIN: none in so few pieces that the instance has 256 extents at most), EBUSY (pages
+ * behind the new end stay in use; System RAM; without CAP_SYS_ADMIN: an administrator's change came
+ * first), EBADF (not open for writing), EINTR (killed), EIO (memory became bad while it was being
+ * cleared), E2BIG, EFAULT, ENOMEM, ENXIO (removed). On error nothing has changed.
  */
 #define UNIDAX_RESIZE _IOW(UNIDAX_IOCTL, 0x01, struct unidax_resize)
 

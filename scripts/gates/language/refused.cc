@@ -350,7 +350,8 @@ bool alignment_for_address(Address start, u64 size, Alignment align)
 bool alignment_for_size(unidax::region::Leased &leased, u64 size, Alignment align,
 			const unidax::Cancellation &cancellation)
 {
-	return unidax::region::extend(leased, align, size, cancellation).ok();
+	return unidax::region::extend(leased, align, size, unidax::region::any_number, cancellation)
+		.ok();
 }
 
 // refused size_for_appended_address: to 'unidax::Address'
