@@ -125,6 +125,7 @@ public:
 
 	/**
 	 * set_mode() - hand the memory to the kernel as System RAM, or take it back.
+	 * @wish: what the kernel is to use it for
 	 *
 	 * After an error the mode is what it was; or system_ram with the memory in nobody's use, if
 	 * it could not be made usable again: the same call, or the opposite one, then goes on.
@@ -133,7 +134,7 @@ public:
 	 * Errors: -EBUSY (mapped, pinned; in use as System RAM), -ENXIO (removed), -EINTR, and as
 	 * region::lend() and region::take_back().
 	 */
-	[[nodiscard]] Result<> set_mode(Mode mode);
+	[[nodiscard]] Result<> set_mode(Mode mode, ram::Wish wish);
 
 	Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec,
 		 PerCpuFaultCounts faults);
@@ -271,7 +272,7 @@ private:
 	/** open_again() - undo shut(). */
 	static void open_again(const Change &change);
 	/** hand_over() - let the kernel have the memory. Errors: as set_mode(). */
-	[[nodiscard]] static Result<> hand_over(const Change &change);
+	[[nodiscard]] static Result<> hand_over(const Change &change, ram::Wish wish);
 	/** take_back() - get it back from the kernel. Errors: as set_mode(). */
 	[[nodiscard]] static Result<> take_back(const Change &change);
 	/** recall() - get it back for good, if it can be had, before the instance goes. */

@@ -11,6 +11,12 @@
 #include "cdev/change.hpp"
 
 namespace unidax::cdev {
+namespace {
+
+/* How long a removal waits for the kernel to give memory back: enough for what is easily moved. */
+constexpr unsigned int recall_ms = 800;
+
+} // namespace
 
 Result<> Instance::shut(const Change &change)
 {
@@ -47,14 +53,14 @@ void Instance::open_again(const Change &change)
 	live->fault_size = live->align;
 }
 
-Result<> Instance::hand_over(const Change &change)
+Result<> Instance::hand_over(const Change &change, ram::Wish wish)
 {
 	region::Leased &leased = change.leased();
 
 	if (!region::lent(leased))
 		TRY(shut(change));
 
-	const Result<> result = region::lend(leased);
+	const Result<> result = region::lend(leased, wish, change.cancellation());
 
 	if (!region::lent(leased))
 		open_again(change);
@@ -63,30 +69,31 @@ Result<> Instance::hand_over(const Change &change)
 
 Result<> Instance::take_back(const Change &change)
 {
-	TRY(region::take_back(change.leased(), change.cancellation()));
+	TRY(region::take_back(change.leased(), change.cancellation(), change.cancellation()));
 	open_again(change);
 	return {};
 }
 
 void Instance::recall()
 {
-	/* The removal is no reason to stop here. */
+	/* Whoever has the memory in use can hold up the kernel for ever, but not the removal. */
+	TimeLimit asking(recall_ms);
 	const Cancellation never;
 
 	region::Leased &leased = *live_.unguarded().lease.get();
 
-	if (!region::lent(leased) || region::take_back(leased, never).ok())
+	if (!region::lent(leased) || region::take_back(leased, asking, never).ok())
 		return;
 	dev_notice(&device_, "its memory is in use as System RAM; "
 			     "it stays claimed until every block of it is offline\n");
 }
 
-Result<> Instance::set_mode(Mode mode)
+Result<> Instance::set_mode(Mode mode, ram::Wish wish)
 {
 	const Change change = TRY(begin_change(Authority::administrator));
 
 	if (mode == Mode::system_ram)
-		TRY(hand_over(change));
+		TRY(hand_over(change, wish));
 	else if (region::lent(change.leased()))
 		TRY(take_back(change));
 	else

@@ -45,7 +45,15 @@ ssize_t size_show(Instance &instance, char *buffer)
 {
 	const auto live = instance.live().try_access();
 
-	return live ? sysfs_emit(buffer, "%llu\n", live->lease.extents().size().bytes()) : -ENXIO;
+	if (!live)
+		return -ENXIO;
+	/*
+	 * What daxctl cannot read a size of it does not list. Otherwise it would call it "devdax",
+	 * as it does every device of a class.
+	 */
+	if (!live->usable())
+		return -EBUSY;
+	return sysfs_emit(buffer, "%llu\n", live->lease.extents().size().bytes());
 }
 
 Result<> size_store(Instance &instance, const char *text)
@@ -169,13 +177,27 @@ ssize_t mode_show(Instance &instance, char *buffer)
 	return sysfs_emit(buffer, "%s\n", mode_name(live->usable() ? Mode::devdax : Mode::system_ram));
 }
 
+/* What `mode` takes. */
+struct ModeText {
+	const char *text;
+	Mode mode;
+	ram::Wish wish;
+};
+
+constexpr ModeText mode_texts[] = {
+	{"devdax", Mode::devdax, {}},
+	{"system-ram", Mode::system_ram, {}},
+	{"system-ram offline", Mode::system_ram, ram::Use::offline},
+	{"system-ram online", Mode::system_ram, ram::Use::online},
+	{"system-ram online_kernel", Mode::system_ram, ram::Use::online_kernel},
+	{"system-ram online_movable", Mode::system_ram, ram::Use::online_movable},
+};
+
 Result<> mode_store(Instance &instance, const char *text)
 {
-	constexpr Mode modes[] = {Mode::devdax, Mode::system_ram};
-
-	for (const Mode mode : modes) {
-		if (sysfs_streq(text, mode_name(mode)))
-			return instance.set_mode(mode);
+	for (const ModeText &known : mode_texts) {
+		if (sysfs_streq(text, known.text))
+			return instance.set_mode(known.mode, known.wish);
 	}
 	return Error(-EINVAL);
 }

@@ -13,17 +13,12 @@ namespace {
 lock_class_key watcher_lock_key;
 
 /*
- * Bytes. A page map takes three grace periods to be taken down, one after the other, and every one
- * counts for whoever unloads. So none covers less than a GiB, and a region has 16 of them or, where
- * it is not aligned to their size, 17.
+ * Bytes: what can become System RAM, or be a compound page, alone. Their number makes nobody wait:
+ * see Backing::unmap_all().
  */
-u64 chunk_size_for(u64 size, u64 compound_size)
+u64 chunk_size_for(u64 compound_size)
 {
-	constexpr u64 smallest = SZ_1G, most = 16;
-	const u64 share = roundup_pow_of_two(size) / most;
-
-	return larger(larger(smallest, share),
-		      larger<u64>(memory_block_size_bytes(), compound_size));
+	return larger<u64>(memory_block_size_bytes(), compound_size);
 }
 
 } // namespace
@@ -104,7 +99,7 @@ Result<Box<Backing>> Backing::make(Address start, u64 size, Alignment align, int
 Result<> Backing::map_all()
 {
 	const resource &res = range_.get();
-	const u64 chunk_size = chunk_size_for(resource_size(&res), compound_.bytes());
+	const u64 chunk_size = chunk_size_for(compound_.bytes());
 	const u64 end = res.end + 1;
 	u64 at = align_down(res.start, chunk_size);
 
@@ -119,6 +114,10 @@ Result<> Backing::map_all()
 		map.nr_range = 1;
 		map.range.start = larger<u64>(at, res.start);
 		map.range.end = smaller<u64>(at + chunk_size, end) - 1;
+		INIT_WORK(&chunk.unmapping, [](work_struct *work) {
+			/* SAFETY: unmapping is only ever queued as a member of a Chunk. */
+			memunmap_pages(&container_of(work, Chunk, unmapping)->map);
+		});
 		at += chunk_size;
 	}
 	for (Chunk &chunk : chunks_)
@@ -134,54 +133,83 @@ Result<> Backing::map(Chunk &chunk)
 	return {};
 }
 
-void Backing::unmap(Chunk &chunk)
+void Backing::unmap(Chunk *first, Chunk *end)
 {
-	if (chunk.backing)
-		memunmap_pages(&chunk.map);
-	chunk.backing = nullptr;
+	/*
+	 * Each takes three grace periods to go, one after the other, and whoever unloads would wait
+	 * for all of them: so they go side by side. One goes here: a region that is not larger than
+	 * a memory block has no more.
+	 */
+	Chunk *own = nullptr;
+
+	for (Chunk *chunk = first; chunk != end; chunk++) {
+		if (!chunk->backing)
+			continue;
+		if (own)
+			queue_work(system_unbound_wq, &chunk->unmapping);
+		else
+			own = chunk;
+	}
+	if (!own)
+		return;
+	memunmap_pages(&own->map);
+	for (Chunk *chunk = first; chunk != end; chunk++) {
+		if (!chunk->backing)
+			continue;
+		if (chunk != own)
+			flush_work(&chunk->unmapping);
+		chunk->backing = nullptr;
+	}
 }
 
 Backing::~Backing()
 {
-	for (size_t i = chunks_.count(); i--;)
-		unmap(chunks_[i]);
+	unmap(chunks_.begin(), chunks_.end());
 }
 
-template <class Visit> void Backing::for_each_chunk(const Extent &extent, Visit visit)
-{
-	for (Chunk &chunk : chunks_) {
-		if (chunk.map.range.start < extent.pfn_end().bytes() &&
-		    extent.pfn.bytes() <= chunk.map.range.end)
-			visit(chunk);
-	}
-}
-
-bool Backing::is_whole_chunks(const Extent &extent) const
+Backing::Chunks Backing::chunks_of(const Extent &extent)
 {
 	const u64 start = extent.pfn.bytes(), end = extent.pfn_end().bytes();
-	bool starts = false, ends = false;
+	Chunks found = {chunks_.begin(), chunks_.begin()};
 
-	for (const Chunk &chunk : chunks_) {
-		starts |= chunk.map.range.start == start;
-		ends |= chunk.map.range.end + 1 == end;
+	for (Chunk &chunk : chunks_) {
+		if (chunk.map.range.end < start)
+			found.first = &chunk + 1;
+		if (chunk.map.range.start < end)
+			found.end = &chunk + 1;
 	}
-	return starts && ends && is_aligned(start | end, memory_block_size_bytes());
+	return found;
+}
+
+Extent Backing::whole_blocks(const Extent &extent) const
+{
+	const u64 size = chunk_size_for(compound_.bytes());
+	const u64 start = align_up(extent.pfn.bytes(), size);
+	const u64 end = align_down(extent.pfn_end().bytes(), size);
+
+	if (end <= start)
+		return {.pgoff = extent.pgoff, .pfn = extent.pfn, .count = {}};
+	return {.pgoff = extent.pgoff + (Pfn::from_bytes(start) - extent.pfn),
+		.pfn = Pfn::from_bytes(start),
+		.count = Pages::from_bytes(end - start)};
 }
 
 void Backing::unmap_chunks(const Extent &extent)
 {
-	for_each_chunk(extent, [](Chunk &chunk) { unmap(chunk); });
+	const Chunks chunks = chunks_of(extent);
+
+	unmap(chunks.first, chunks.end);
 }
 
 Result<> Backing::map_chunks(const Extent &extent)
 {
-	Result<> result;
+	const Chunks chunks = chunks_of(extent);
 
-	for_each_chunk(extent, [this, &result](Chunk &chunk) {
-		if (result.ok() && !chunk.backing)
-			result = map(chunk);
-	});
-	return result;
+	for (Chunk *chunk = chunks.first; chunk != chunks.end; chunk++) {
+		if (!chunk->backing)
+			TRY(map(*chunk));
+	}
+	return {};
 }
 
 Result<> Backing::zero(const Extent &extent, bool for_good, const Cancellation &cancellation) const

@@ -42,10 +42,9 @@ private:
 };
 
 /*
- * Struct pages over a span of physical memory, as a vector of page maps, one per chunk: an aligned
- * multiple of the memory block and of the compound size, so that a chunk can lose its page map
- * alone, when its memory becomes System RAM. Chunks are few and large, because each takes its time
- * to go.
+ * Struct pages over a span of physical memory, as a vector of page maps, one per chunk: a memory
+ * block or, where that is larger, a compound page, so that a chunk can lose its page map alone, when
+ * its memory becomes System RAM, whatever its neighbours are used for.
  *
  * Pages are compound where the alignment allows: one head per alignment unit, and every reference
  * to a page of the unit counts on its head. A head counts 1 when idle: a mapping takes no
@@ -108,10 +107,10 @@ public:
 	void set_watcher(kobject *directory);
 
 	/**
-	 * is_whole_chunks() - whether @extent begins and ends with a chunk, and with a memory block
-	 * of the kernel's, which the first and the last chunk of a region need not do.
+	 * whole_blocks() - the part of @extent that is whole memory blocks of the kernel's and whole
+	 * chunks; of no page if there is none.
 	 */
-	[[nodiscard]] bool is_whole_chunks(const Extent &extent) const;
+	[[nodiscard]] Extent whole_blocks(const Extent &extent) const;
 	/**
 	 * unmap_chunks() - take down the page maps under @extent, whole chunks; those that are there.
 	 * Context: process context, sleeps. No page of it is keyed, in use, or can be reached.
@@ -130,6 +129,13 @@ private:
 		dev_pagemap map;
 		/* Null while its struct pages are not there. */
 		Backing *backing;
+		work_struct unmapping;
+	};
+
+	/* From first up to and without end. */
+	struct Chunks {
+		Chunk *first;
+		Chunk *end;
 	};
 
 	static const dev_pagemap_ops map_ops;
@@ -139,9 +145,10 @@ private:
 
 	[[nodiscard]] Result<> map_all();
 	[[nodiscard]] Result<> map(Chunk &chunk);
-	static void unmap(Chunk &chunk);
-	/* Of every chunk that has bytes of @extent. */
-	template <class Visit> void for_each_chunk(const Extent &extent, Visit visit);
+	/** unmap() - those of [@first, @end) that are there, all at once. */
+	static void unmap(Chunk *first, Chunk *end);
+	/** chunks_of() - those that have bytes of @extent. */
+	[[nodiscard]] Chunks chunks_of(const Extent &extent);
 	/* Until @visit(head, offset) returns true: that offset, or the extent's end. */
 	template <class Visit> Pgoff find_head(const Extent &extent, Visit visit) const;
 

@@ -10,12 +10,27 @@ Cancellation::Cancellation()
 {
 	atomic_set(&preemptions_, 0);
 	init_waitqueue_head(&wait_);
+	spin_lock_init(&lock_);
+}
+
+void Cancellation::interrupt()
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&lock_, flags);
+	/* It looks for itself: nothing that is interruptible sleeps without looking at the state. */
+	if (inside_) {
+		told_ = true;
+		set_tsk_thread_flag(inside_, TIF_NOTIFY_SIGNAL);
+	}
+	spin_unlock_irqrestore(&lock_, flags);
+	wake_up_all(&wait_);
 }
 
 Cancellation::Preemption::Preemption(Cancellation &cancellation) : cancellation_(cancellation)
 {
 	atomic_inc(&cancellation.preemptions_);
-	wake_up_all(&cancellation.wait_);
+	cancellation.interrupt();
 }
 
 Cancellation::Preemption::~Preemption()
@@ -26,7 +41,7 @@ Cancellation::Preemption::~Preemption()
 void Cancellation::cancel()
 {
 	WRITE_ONCE(cancelled_, true);
-	wake_up_all(&wait_);
+	interrupt();
 }
 
 Result<> Cancellation::check() const
@@ -46,6 +61,54 @@ Result<> Cancellation::sleep(unsigned int milliseconds)
 	 * together. */
 	(void)wait_event_killable_timeout(wait_, stopped(), msecs_to_jiffies(milliseconds));
 	return check();
+}
+
+Interruptible::Interruptible(Cancellation &cancellation) : cancellation_(cancellation)
+{
+	task_struct *const task = kernel::current_task();
+
+	spin_lock_irq(&cancellation.lock_);
+	cancellation.inside_ = task;
+	cancellation.told_ = cancellation.stopped();
+	if (cancellation.told_)
+		set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
+	spin_unlock_irq(&cancellation.lock_);
+}
+
+Interruptible::~Interruptible()
+{
+	task_struct *const task = kernel::current_task();
+	bool told;
+
+	spin_lock_irq(&cancellation_.lock_);
+	cancellation_.inside_ = nullptr;
+	told = cancellation_.told_;
+	spin_unlock_irq(&cancellation_.lock_);
+	if (!told)
+		return;
+	clear_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
+	smp_mb__after_atomic();
+	/* Somebody else's notice comes with work, which was there before it. */
+	if (READ_ONCE(task->task_works))
+		set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
+}
+
+TimeLimit::TimeLimit(unsigned int milliseconds)
+{
+	timer_setup_on_stack(
+		&timer_,
+		[](timer_list *timer) {
+			/* SAFETY: timer_ is only ever set up as a member of a TimeLimit. */
+			container_of(timer, TimeLimit, timer_)->cancel();
+		},
+		0);
+	mod_timer(&timer_, jiffies + msecs_to_jiffies(milliseconds));
+}
+
+TimeLimit::~TimeLimit()
+{
+	del_timer_sync(&timer_);
+	destroy_timer_on_stack(&timer_);
 }
 
 } // namespace unidax

@@ -211,6 +211,34 @@ template <class Type> void drop_memory_type(Type *type)
 		put_memory_type(type);
 }
 
+/**
+ * memory_type() - what the kernel's tiering takes the memory of @node for, ERR_PTR on failure.
+ * @distance: how far away it is if the firmware does not say
+ * @usual: the type of that distance
+ * @others: where types of other distances are kept; one caller at a time
+ */
+template <class Node, class List>
+[[nodiscard]] memory_dev_type *memory_type(Node node, int distance, memory_dev_type *usual,
+					   List *others)
+{
+	/* Up to 6.6 nobody tells what the firmware says. */
+	if constexpr (requires { mt_find_alloc_memory_type(distance, others); }) {
+		int said = distance;
+
+		mt_calc_adistance(node, &said);
+		if (said != distance)
+			return mt_find_alloc_memory_type(said, others);
+	}
+	return usual;
+}
+
+/** drop_memory_types() - undo what memory_type() has put into @others. */
+template <class List> void drop_memory_types(List *others)
+{
+	if constexpr (requires { mt_put_memory_types(others); })
+		mt_put_memory_types(others);
+}
+
 /* What vm_operations_struct.huge_fault says the size in: up to 6.5 an enum, later the order. */
 using HugeFaultSize = detail::LastArgument<decltype(vm_operations_struct::huge_fault)>::type;
 

@@ -91,31 +91,59 @@ private:
 /**
  * make() - get ready to add memory; none is added yet.
  * @node: that it belongs to
- * @extents: whole memory blocks
+ * @blocks: extents of whole memory blocks
  * Context: process context, may sleep. Errors: -EINVAL (no node), -ENOMEM.
  */
-[[nodiscard]] Result<Holding> make(int node, const ExtentMap &extents);
+[[nodiscard]] Result<Holding> make(int node, const Array<Extent> &blocks);
+
+/* What a block of memory is used for: the words of /sys/devices/system/memory/memoryN/state. */
+enum class Use : u8 {
+	/* Nothing: the kernel has it, and nobody gets it. */
+	offline,
+	/* Anything, in the zone that the kernel chooses. */
+	online,
+	/* Anything. What the kernel itself has there cannot be moved, so it may never come back. */
+	online_kernel,
+	/* What can be moved elsewhere, so that it can be taken back. */
+	online_movable,
+};
+
+/*
+ * What somebody wants memory to be used for. Who says nothing gets, as from daxctl, memory that can
+ * be had back; and what the kernel has already stays as it is.
+ */
+struct Wish {
+	constexpr Wish() : use(Use::online_movable), said(false) {}
+	constexpr Wish(Use use) : use(use), said(true) {}
+
+	Use use;
+	bool said;
+};
 
 /**
  * add() - let the kernel have all of it. It has no struct pages, and no busy resource above it.
  * @memory: some of it may have been added before
+ * @wish: for every block, whatever the policy of the machine (auto_online_blocks) is
+ * @cancellation: stops it
  *
- * Blocks go online as the kernel's auto_online_blocks says. After an error the kernel has nothing
- * of it, or what it does not give back: held() tells.
+ * After an error the kernel has of it what it had, each block in the same use; or, of what was not
+ * all added before, what it does not give back: held() tells.
  * Context: process context, no lock held that the memory's users may need; sleeps.
- * Errors: what add_memory_driver_managed() returns.
+ * Errors: what add_memory_driver_managed() returns, what writing `state` of a block returns; -EINTR
+ * (any signal, while somebody else puts memory online or offline), -ENXIO (cancelled).
  */
-[[nodiscard]] Result<> add(Memory &memory);
+[[nodiscard]] Result<> add(Memory &memory, Wish wish, Cancellation &cancellation);
 
 /**
  * remove() - take all of it back: nothing of it has struct pages any more. After an error the
- * kernel has all of it as before.
+ * kernel has all of it as before, each block in the zone that it was in.
  * @memory: some of it or nothing may be the kernel's
+ * @cancellation: stops it, also while the kernel moves what is in the memory
  * Context: as add(); takes as long as the kernel needs to move what is in the memory; a signal ends
  * that.
- * Errors: -EBUSY (in use), -EINTR, -ENOMEM.
+ * Errors: -EBUSY (in use), -EINTR, -ENXIO (cancelled), -ENOMEM.
  */
-[[nodiscard]] Result<> remove(Memory &memory);
+[[nodiscard]] Result<> remove(Memory &memory, Cancellation &cancellation);
 
 /** held() - whether the kernel has any of it. */
 [[nodiscard]] bool held(const Memory &memory);
@@ -363,26 +391,31 @@ private:
 /**
  * lend() - let the kernel have what a lease holds, as System RAM of the region's target node.
  * @leased: the lease. Nobody can reach a page of it, and none is in use.
+ * @wish: what for
+ * @cancellation: stops it
  *
- * Each extent has to be whole page maps, which are taken down. After an error the lease is as it
- * was, or still lent() when not even that could be had; lend() and take_back() go on from there.
+ * Of each extent the whole memory blocks are lent, and their page maps are taken down; the rest
+ * lies idle. After an error the lease is as it was, or still lent() when not even that could be had;
+ * lend() and take_back() go on from there. If it is lent already, only the use changes, of all
+ * blocks or of none.
  * Context: process context, sleeps; the caller serialises changes of the lease.
- * Errors: -EINVAL (no target node, nothing leased, not whole page maps), -EIO (a bad page),
- * -ENOMEM, as ram::add().
+ * Errors: -EINVAL (no target node, no whole block leased), -EIO (a bad page), -ENOMEM, as
+ * ram::add().
  */
-[[nodiscard]] Result<> lend(Leased &leased);
+[[nodiscard]] Result<> lend(Leased &leased, ram::Wish wish, Cancellation &cancellation);
 
 /**
  * take_back() - undo lend(): the extents have page maps, are clean and keyed again. What the kernel
  * has written into them is cleared, in a persistent region, too.
  * @leased: the lease
- * @cancellation: stops the zeroing
+ * @asking: stops the kernel's giving back
+ * @zeroing: stops the zeroing
  *
  * After an error it is lent() still: the kernel has all of it, or (no memory for the page maps,
  * stopped) nobody has it, until this is called again.
  * Context: as lend(). Errors: as ram::remove(); -ENXIO (cancelled), -EINTR, -ENOMEM.
  */
-[[nodiscard]] Result<> take_back(Leased &leased, const Cancellation &cancellation);
+[[nodiscard]] Result<> take_back(Leased &leased, Cancellation &asking, const Cancellation &zeroing);
 
 /** lent() - whether that is so. Context: the caller serialises changes of the lease. */
 [[nodiscard]] bool lent(const Leased &leased);

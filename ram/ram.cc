@@ -3,12 +3,19 @@
  * Memory as System RAM: what the kernel's memory hotplug is told, and how it is taken back. Which
  * memory that is, and that nobody else uses it, is its caller's business.
  *
+ * Single blocks are put online and offline in ram/block.cc, one after the other, and not by the
+ * kernel's functions for a range: those wait for the lock of memory hotplug, which somebody else's
+ * offlining may hold for minutes, take what is online back piece by piece, and know no zone but the
+ * one that the machine's policy says.
+ *
  * Wraps include/linux/memory_hotplug.h, include/linux/memory.h (memory groups, the notifier) and
  * include/linux/memory-tiers.h.
  */
+#include "ram/block.hpp"
 #include "core/bad_pages.hpp"
 #include "core/compat.hpp"
 #include "core/interface.hpp"
+#include "core/lock.hpp"
 #include "core/unit.hpp"
 
 namespace unidax::ram {
@@ -16,6 +23,11 @@ namespace {
 
 /* /proc/iomem prints it; the kernel wants this form, and the string for as long as the memory. */
 constexpr char resource_name[] = "System RAM (unidax)";
+
+/* As far away as the kernel's own driver takes such memory to be, if the firmware does not say. */
+constexpr int usual_distance = 5 * MEMTIER_ADISTANCE_DRAM;
+
+lock_class_key types_lock_key;
 
 void put_type(memory_dev_type *type)
 {
@@ -28,10 +40,7 @@ public:
 	/** make() - of slow memory. Context: process context. Errors: -ENOMEM. */
 	[[nodiscard]] static Result<MemoryType> make()
 	{
-		/* As far away as the kernel's own driver takes it to be. */
-		constexpr int distance = 5 * MEMTIER_ADISTANCE_DRAM;
-
-		memory_dev_type *const type = TRY(check_pointer(alloc_memory_type(distance)));
+		memory_dev_type *const type = TRY(check_pointer(alloc_memory_type(usual_distance)));
 
 		return MemoryType(type);
 	}
@@ -41,21 +50,69 @@ private:
 };
 
 /*
+ * Which tasks are adding memory just now: what they add stays offline, whatever the policy of the
+ * machine is. Memory that went online in another zone than it should would be in use there before
+ * anybody could change that, and might never come back.
+ */
+constinit spinlock_t adding_lock = __SPIN_LOCK_UNLOCKED(adding_lock);
+constinit list_head adding = LIST_HEAD_INIT(adding);
+
+class Adding : NoCopy {
+public:
+	Adding() : task_(kernel::current_task())
+	{
+		spin_lock(&adding_lock);
+		list_add(&node_, &adding);
+		spin_unlock(&adding_lock);
+	}
+	~Adding()
+	{
+		spin_lock(&adding_lock);
+		list_del(&node_);
+		spin_unlock(&adding_lock);
+	}
+
+	/** is_current() - whether the running task adds memory. */
+	[[nodiscard]] static bool is_current()
+	{
+		Adding *other;
+		bool found = false;
+
+		spin_lock(&adding_lock);
+		list_for_each_entry (other, &adding, node_)
+			found |= other->task_ == kernel::current_task();
+		spin_unlock(&adding_lock);
+		return found;
+	}
+
+private:
+	task_struct *const task_;
+	list_head node_;
+};
+
+/*
  * What the kernel found bad while it had the memory is marked in struct pages, which go with it. It
  * is looked at when a block has just been put offline, by whomever; of all memory, since any of it
  * may be a provider's one day.
  */
+void note_bad_pages(const struct memory_notify &block)
+{
+	const Pages count{block.nr_pages};
+
+	for (Pages at; at < count; at += Pages{1}) {
+		const Pfn pfn = Pfn{block.start_pfn} + at;
+
+		if (PageHWPoison(pfn_to_page(pfn.n)))
+			bad_pages->add(pfn);
+	}
+}
+
 constinit notifier_block watch = {
 	.notifier_call = [](notifier_block *, unsigned long action, void *data) -> int {
-		const auto &block = *static_cast<const struct memory_notify *>(data);
-		const Pages count{block.nr_pages};
-
-		for (Pages at; action == MEM_OFFLINE && at < count; at += Pages{1}) {
-			const Pfn pfn = Pfn{block.start_pfn} + at;
-
-			if (PageHWPoison(pfn_to_page(pfn.n)))
-				bad_pages->add(pfn);
-		}
+		if (action == MEM_OFFLINE)
+			note_bad_pages(*static_cast<const struct memory_notify *>(data));
+		if (action == MEM_GOING_ONLINE && Adding::is_current())
+			return NOTIFY_BAD;
 		return NOTIFY_OK;
 	},
 };
@@ -78,25 +135,58 @@ private:
 	using Unique::Unique;
 };
 
-struct State {
-	State(MemoryType type, Watch bad) : type(move(type)), bad(move(bad)) {}
+struct State : NoCopy {
+	State(MemoryType type, Watch bad)
+		: types_lock("unidax_memory_types", types_lock_key), type(move(type)), bad(move(bad))
+	{
+		INIT_LIST_HEAD(&other_types);
+	}
+	~State() { compat::drop_memory_types(&other_types); }
 
+	/** type_of() - the type of what @node has. Errors: -ENOMEM. */
+	[[nodiscard]] Result<memory_dev_type *> type_of(int node)
+	{
+		MutexGuard guard(types_lock);
+
+		return check_pointer(compat::memory_type(node, usual_distance, type.get(),
+							 &other_types));
+	}
+
+	Mutex types_lock;
 	MemoryType type;
+	/* Of other distances, which the firmware says. They stay as long as this does. */
+	list_head other_types;
 	Watch bad;
 };
 
 Slot<State> state;
 
-void clear_type(int node)
-{
-	clear_node_memory_type(node, state->type.get());
-}
-
 /* A node's type; counted by the kernel, for more than one device may give memory to a node. */
-class NodeType : public Unique<int, clear_type, NUMA_NO_NODE> {
+class NodeType : NoCopy {
 public:
-	explicit NodeType(int node) : Unique(node) { init_node_memory_type(node, state->type.get()); }
-	NodeType(NodeType &&) = default;
+	/** make() - Context: process context. Errors: -ENOMEM. */
+	[[nodiscard]] static Result<NodeType> make(int node)
+	{
+		memory_dev_type *const type = TRY(state->type_of(node));
+
+		return NodeType(node, type);
+	}
+
+	NodeType(NodeType &&other) : node_(exchange(other.node_, NUMA_NO_NODE)), type_(other.type_) {}
+	~NodeType()
+	{
+		if (node_ != NUMA_NO_NODE)
+			clear_node_memory_type(node_, type_);
+	}
+
+private:
+	NodeType(int node, memory_dev_type *type) : node_(node), type_(type)
+	{
+		init_node_memory_type(node, type);
+	}
+
+	int node_;
+	memory_dev_type *const type_;
 };
 
 void unregister_group(int id)
@@ -133,15 +223,16 @@ public:
 		bool added;
 	};
 
-	Memory(NodeType &&type, Group &&group, Array<Piece> &&pieces)
-		: type_(move(type)), group_(move(group)), pieces_(move(pieces))
+	Memory(NodeType &&type, Group &&group, Array<Piece> &&pieces, Array<Use> &&before)
+		: type_(move(type)), group_(move(group)), pieces_(move(pieces)),
+		  before_(move(before))
 	{}
 	~Memory() { WARN_ON(held()); }
 
 	/** add() - see ram::add(). */
-	[[nodiscard]] Result<> add();
+	[[nodiscard]] Result<> add(const Wish &wish, Cancellation &cancellation);
 	/** remove() - see ram::remove(). */
-	[[nodiscard]] Result<> remove();
+	[[nodiscard]] Result<> remove(Cancellation &cancellation);
 
 	[[nodiscard]] bool held() const
 	{
@@ -155,25 +246,103 @@ public:
 	[[nodiscard]] bool touched() const { return touched_; }
 
 private:
-	/* The first @count pieces, as far as they are not added. */
-	[[nodiscard]] Result<> add(size_t count);
-	[[nodiscard]] Result<> remove(Piece &piece);
+	/** is_whole() - whether the kernel has all of it. */
+	[[nodiscard]] bool is_whole() const
+	{
+		for (const Piece &piece : pieces_) {
+			if (!piece.added)
+				return false;
+		}
+		return true;
+	}
+	/** add_pieces() - those that are not added. */
+	[[nodiscard]] Result<> add_pieces(Cancellation &cancellation);
+	/** remove_pieces() - those that are added; no block of them is online. */
+	[[nodiscard]] Result<> remove_pieces(Cancellation &cancellation);
+	/** put() - every block to @use, and what each was used for into before_; or none. */
+	[[nodiscard]] Result<> put(Use use, Cancellation &cancellation);
+	/** restore() - every block to what it was used for before, as far as that can be had. */
+	void restore(const Cancellation &cancellation);
+	/** for_each_block() - @visit(its first byte, its place in before_) until that fails. */
+	template <class Visit> Result<> for_each_block(Visit visit) const;
 
 	const NodeType type_;
 	const Group group_;
 	Array<Piece> pieces_;
+	/* One for each block of memory. */
+	Array<Use> before_;
 	bool touched_ = false;
 };
 
-Result<> Memory::add(size_t count)
+template <class Visit> Result<> Memory::for_each_block(Visit visit) const
+{
+	size_t index = 0;
+
+	for (const Piece &piece : pieces_) {
+		for (u64 done = 0; done < piece.size; done += memory_block_size_bytes())
+			TRY(visit(Address(piece.start + done), index++));
+	}
+	return {};
+}
+
+Result<> Memory::put(Use use, Cancellation &cancellation)
+{
+	(void)for_each_block([this](Address start, size_t index) -> Result<> {
+		before_[index] = block::use(start);
+		return {};
+	});
+
+	const Result<> result =
+		for_each_block([this, use, &cancellation](Address start, size_t index) -> Result<> {
+			const Use before = before_[index];
+
+			if (before == use || (before != Use::offline && use == Use::online))
+				return {};
+			if (before != Use::offline)
+				TRY(block::put(start, Use::offline, cancellation));
+			if (use != Use::offline)
+				TRY(block::put(start, use, cancellation));
+			return {};
+		});
+
+	if (!result.ok())
+		restore(cancellation);
+	return result;
+}
+
+void Memory::restore(const Cancellation &cancellation)
+{
+	/* Long enough but for a lock that is held for long. */
+	const unsigned long end = jiffies + HZ;
+
+	(void)for_each_block([&](Address start, size_t index) -> Result<> {
+		const Use before = before_[index], now = block::use(start);
+		Result<> result;
+
+		if (now == before)
+			return {};
+		if (now != Use::offline)
+			result = block::put_back(start, Use::offline, cancellation, end);
+		if (result.ok() && before != Use::offline)
+			result = block::put_back(start, before, cancellation, end);
+		if (!result.ok())
+			pr_warn("memory block at %#llx is %s now: error %d\n", start.n,
+				block::name(block::use(start)), result.errno_value());
+		return {};
+	});
+}
+
+Result<> Memory::add_pieces(Cancellation &cancellation)
 {
 	const mhp_t on_memory = compat::memmap_on_memory();
 
-	for (size_t i = 0; i < count; i++) {
-		Piece &piece = pieces_[i];
-
+	for (Piece &piece : pieces_) {
 		if (piece.added)
 			continue;
+		TRY(block::await_lock(cancellation));
+
+		const Adding offline;
+
 		touched_ |= on_memory != MHP_NONE;
 		TRY(check(add_memory_driver_managed(group_.get(), piece.start, piece.size,
 						    resource_name, MHP_NID_IS_MGID | on_memory)));
@@ -182,40 +351,47 @@ Result<> Memory::add(size_t count)
 	return {};
 }
 
-Result<> Memory::remove(Piece &piece)
+Result<> Memory::remove_pieces(Cancellation &cancellation)
 {
-	if (piece.added) {
+	for (Piece &piece : pieces_) {
+		if (!piece.added)
+			continue;
+		TRY(block::await_lock(cancellation));
 		TRY(check(offline_and_remove_memory(piece.start, piece.size)));
 		piece.added = false;
 	}
 	return {};
 }
 
-Result<> Memory::add()
+Result<> Memory::add(const Wish &wish, Cancellation &cancellation)
 {
-	Result<> added = add(pieces_.count());
+	const bool was_whole = is_whole();
+	Result<> added = add_pieces(cancellation);
 
-	if (!added.ok()) {
-		/* Whoever asks held() sees what is left. */
-		for (Piece &piece : pieces_)
-			(void)remove(piece);
-	}
+	/* What the kernel had before stays as it is, unless something else is wished for. */
+	if (added.ok() && (wish.said || !was_whole))
+		added = put(wish.use, cancellation);
+	/* Whoever asks held() sees what is left. */
+	if (!added.ok() && !was_whole)
+		(void)remove_pieces(cancellation);
 	return added;
 }
 
-Result<> Memory::remove()
+Result<> Memory::remove(Cancellation &cancellation)
 {
-	for (size_t i = 0; i < pieces_.count(); i++) {
-		Result<> removed = remove(pieces_[i]);
+	if (!held())
+		return {};
+	TRY(put(Use::offline, cancellation));
 
-		if (!removed.ok()) {
-			if (!add(i).ok())
-				pr_warn("memory at %#llx could not be added again\n",
-					pieces_[0].start);
-			return removed;
-		}
+	const Result<> removed = remove_pieces(cancellation);
+
+	if (!removed.ok()) {
+		/* Somebody has put a block online again, or cannot be waited for. */
+		if (!add_pieces(cancellation).ok())
+			pr_warn("memory at %#llx could not be added again\n", pieces_[0].start);
+		restore(cancellation);
 	}
-	return {};
+	return removed;
 }
 
 bool Memory::online() const
@@ -234,21 +410,27 @@ bool Memory::online() const
 
 /* The internal interface. */
 
-Result<Holding> make(int node, const ExtentMap &extents)
+Result<Holding> make(int node, const Array<Extent> &blocks)
 {
+	Pages size;
+
+	for (const Extent &extent : blocks)
+		size += extent.count;
 	/* Slow memory must not end up in a node of fast memory. */
 	if (node == NUMA_NO_NODE || !node_possible(node))
 		return Error(-EINVAL);
 
-	NodeType type(node);
-	Group group = TRY(Group::make(node, extents.size()));
-	Array<Memory::Piece> pieces = TRY(Array<Memory::Piece>::make(extents.count()));
+	NodeType type = TRY(NodeType::make(node));
+	Group group = TRY(Group::make(node, size));
+	Array<Memory::Piece> pieces = TRY(Array<Memory::Piece>::make(blocks.count()));
+	Array<Use> before = TRY(Array<Use>::make(size.bytes() / memory_block_size_bytes()));
 	Memory::Piece *next = pieces.begin();
 
-	for (const Extent &extent : extents)
+	for (const Extent &extent : blocks)
 		*next++ = {.start = extent.pfn.bytes(), .size = extent.count.bytes()};
 
-	Box<Memory> memory = TRY(Box<Memory>::make(move(type), move(group), move(pieces)));
+	Box<Memory> memory = TRY(Box<Memory>::make(move(type), move(group), move(pieces),
+						     move(before)));
 
 	return Holding::adopt(memory.release());
 }
@@ -259,14 +441,14 @@ void forget(Memory *memory)
 	Box<Memory>::adopt(memory) = {};
 }
 
-Result<> add(Memory &memory)
+Result<> add(Memory &memory, Wish wish, Cancellation &cancellation)
 {
-	return memory.add();
+	return memory.add(wish, cancellation);
 }
 
-Result<> remove(Memory &memory)
+Result<> remove(Memory &memory, Cancellation &cancellation)
 {
-	return memory.remove();
+	return memory.remove(cancellation);
 }
 
 bool held(const Memory &memory)

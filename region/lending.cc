@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Lending what an instance holds to the kernel, as System RAM: the extents lose their page maps,
- * the kernel adds them, and all of that is undone when they are taken back.
+ * Lending what an instance holds to the kernel, as System RAM: the whole memory blocks of its
+ * extents lose their page maps, the kernel adds them, and all of that is undone when they are taken
+ * back.
  *
  * The kernel enters "System RAM (unidax)" into its resource tree from the top and goes down through
  * resources that are not busy only, then and when it removes it. So the range of the region and the
@@ -17,7 +18,8 @@
  *                                          (free)
  *                                          dax0.2
  *
- * Rooms come before the busy flag goes, and go after it came back.
+ * An extent that is not whole blocks has a room of its own before or behind System RAM. Rooms come
+ * before the busy flag goes, and go after it came back.
  *
  * Wraps include/linux/ioport.h, insert_resource() and remove_resource().
  */
@@ -101,18 +103,22 @@ resource *find_child(const resource &parent, u64 address)
 	return nullptr;
 }
 
-Result<> Region::expose(const Extent &extent)
+Result<> Region::expose(const Extent &blocks)
 {
 	Room before = TRY(Room::make());
 	Room behind = TRY(Room::make());
+	Room head = TRY(Room::make());
+	Room tail = TRY(Room::make());
 	MutexGuard guard(lock_);
-	resource &around = room_of(extent.pfn);
-	resource &lent = *find_resource(extent.pfn);
+	resource &around = room_of(blocks.pfn);
+	resource &lent = *find_resource(blocks.pfn);
 
 	if (!(lent.flags & IORESOURCE_BUSY))
 		return {};
 	before.insert(around, around.start, lent.start);
 	behind.insert(around, lent.end + 1, around.end + 1);
+	head.insert(lent, lent.start, blocks.pfn.bytes());
+	tail.insert(lent, blocks.pfn_end().bytes(), lent.end + 1);
 	if (is_room(around))
 		remove_room(around);
 	else
@@ -121,12 +127,12 @@ Result<> Region::expose(const Extent &extent)
 	return {};
 }
 
-Result<> Region::cover(const Extent &extent)
+Result<> Region::cover(const Extent &blocks)
 {
 	Room joined = TRY(Room::make());
 	MutexGuard guard(lock_);
 	resource &range = backing_->range();
-	resource &lent = *find_resource(extent.pfn);
+	resource &lent = *find_resource(blocks.pfn);
 
 	if (lent.flags & IORESOURCE_BUSY)
 		return {};
@@ -141,6 +147,9 @@ Result<> Region::cover(const Extent &extent)
 		range.flags |= IORESOURCE_BUSY;
 	else
 		joined.insert(range, start, end);
+	/* Nothing else can be below it: the kernel has removed what was its own. */
+	while (lent.child)
+		remove_room(*lent.child);
 	if (before)
 		remove_room(*before);
 	if (behind)
@@ -148,84 +157,94 @@ Result<> Region::cover(const Extent &extent)
 	return {};
 }
 
-Result<> Allocation::lend()
+Result<Box<Allocation::Loan>> Allocation::prepare() const
 {
 	const Backing &backing = region_.backing();
+	size_t count = 0;
 
+	for (const Extent &extent : extents)
+		count += backing.whole_blocks(extent).count.n != 0;
+	if (!count)
+		return Error(-EINVAL);
+
+	Array<Extent> blocks = TRY(Array<Extent>::make(count));
+	Extent *next = blocks.begin();
+
+	for (const Extent &extent : extents) {
+		const Extent whole = backing.whole_blocks(extent);
+
+		if (whole.count.n)
+			*next++ = whole;
+	}
+
+	ram::Holding memory = TRY(ram::make(region_.spec().target_node, blocks));
+
+	return Box<Loan>::make(move(blocks), move(memory));
+}
+
+Result<> Allocation::lend(ram::Wish wish, Cancellation &cancellation)
+{
+	/* Of what the kernel has already nothing is taken back for this. */
+	if (lent() && ram::held(*loan_->memory.get()))
+		return ram::add(*loan_->memory.get(), wish, cancellation);
 	if (!lent()) {
-		for (const Extent &extent : extents) {
-			if (!backing.is_whole_chunks(extent))
-				return Error(-EINVAL);
-		}
-		if (!extents.count())
-			return Error(-EINVAL);
-
-		ram::Holding memory = TRY(ram::make(region_.spec().target_node, extents));
-
-		loan_ = TRY(Box<Loan>::make(move(memory)));
-		for (const Extent &extent : extents)
-			backing.unkey_pages(extent);
+		loan_ = TRY(prepare());
+		for (const Extent &blocks : loan_->blocks)
+			region_.backing().unkey_pages(blocks);
 	}
 
-	Result<> result = hand_over();
+	Result<> result = hand_over(wish, cancellation);
 
-	if (!result.ok()) {
-		const Cancellation never;
-
-		/* What cannot be undone now can be later: it is lent, then. */
-		(void)take_back(never);
-	}
+	/* What cannot be undone now can be later: it is lent, then. */
+	if (!result.ok())
+		(void)take_back(cancellation, cancellation);
 	return result;
 }
 
-Result<> Allocation::hand_over()
+Result<> Allocation::hand_over(ram::Wish wish, Cancellation &cancellation)
 {
-	ram::Memory &memory = *loan_->memory.get();
-
-	if (!ram::held(memory)) {
-		for (const Extent &extent : extents)
-			region_.backing().unmap_chunks(extent);
-		/* From here on no page of it can be reported as bad to us. */
-		for (const Extent &extent : extents) {
-			if (bad_pages->any(extent.pfn, extent.count))
-				return Error(-EIO);
-		}
-		for (const Extent &extent : extents)
-			TRY(region_.expose(extent));
+	for (const Extent &blocks : loan_->blocks)
+		region_.backing().unmap_chunks(blocks);
+	/* From here on no page of it can be reported as bad to us. */
+	for (const Extent &blocks : loan_->blocks) {
+		if (bad_pages->any(blocks.pfn, blocks.count))
+			return Error(-EIO);
 	}
-	return ram::add(memory);
+	for (const Extent &blocks : loan_->blocks)
+		TRY(region_.expose(blocks));
+	return ram::add(*loan_->memory.get(), wish, cancellation);
 }
 
-Result<> Allocation::take_back(const Cancellation &cancellation)
+Result<> Allocation::take_back(Cancellation &asking, const Cancellation &zeroing)
 {
 	Backing &backing = region_.backing();
 	ram::Memory &memory = *loan_->memory.get();
 
-	TRY(ram::remove(memory));
-	for (const Extent &extent : extents)
-		TRY(region_.cover(extent));
-	for (const Extent &extent : extents)
-		TRY(backing.map_chunks(extent));
+	TRY(ram::remove(memory, asking));
+	for (const Extent &blocks : loan_->blocks)
+		TRY(region_.cover(blocks));
+	for (const Extent &blocks : loan_->blocks)
+		TRY(backing.map_chunks(blocks));
 	if (ram::touched(memory)) {
-		for (const Extent &extent : extents)
-			TRY(backing.zero(extent, region_.spec().persistent, cancellation));
+		for (const Extent &blocks : loan_->blocks)
+			TRY(backing.zero(blocks, region_.spec().persistent, zeroing));
 	}
-	for (const Extent &extent : extents)
-		backing.key_pages(extent, mapping());
+	for (const Extent &blocks : loan_->blocks)
+		backing.key_pages(blocks, mapping());
 	loan_ = {};
 	return {};
 }
 
 /* The internal interface. */
 
-Result<> lend(Leased &leased)
+Result<> lend(Leased &leased, ram::Wish wish, Cancellation &cancellation)
 {
-	return Allocation::of(leased).lend();
+	return Allocation::of(leased).lend(wish, cancellation);
 }
 
-Result<> take_back(Leased &leased, const Cancellation &cancellation)
+Result<> take_back(Leased &leased, Cancellation &asking, const Cancellation &zeroing)
 {
-	return Allocation::of(leased).take_back(cancellation);
+	return Allocation::of(leased).take_back(asking, zeroing);
 }
 
 bool lent(const Leased &leased)

@@ -53,23 +53,29 @@ public:
 	[[nodiscard]] bool busy();
 
 	/** lend() - see region::lend(). */
-	[[nodiscard]] Result<> lend();
+	[[nodiscard]] Result<> lend(ram::Wish wish, Cancellation &cancellation);
 	/** take_back() - see region::take_back(). */
-	[[nodiscard]] Result<> take_back(const Cancellation &cancellation);
+	[[nodiscard]] Result<> take_back(Cancellation &asking, const Cancellation &zeroing);
 	[[nodiscard]] bool lent() const { return bool(loan_); }
 
 private:
 	friend Region;
 
-	/* While the kernel may have the extents; some of their page maps may be there. */
+	/* While the kernel may have the blocks; some of their page maps may be there. */
 	struct Loan : NoCopy {
-		explicit Loan(ram::Holding memory) : memory(move(memory)) {}
+		Loan(Array<Extent> blocks, ram::Holding memory)
+			: blocks(move(blocks)), memory(move(memory))
+		{}
 
+		/* The whole memory blocks of each extent that has any. */
+		const Array<Extent> blocks;
 		const ram::Holding memory;
 	};
 
+	/** prepare() - a loan of what can be lent, not yet begun. Errors: as region::lend(). */
+	[[nodiscard]] Result<Box<Loan>> prepare() const;
 	/** hand_over() - take the page maps away and add the memory, as far as that is not done. */
-	[[nodiscard]] Result<> hand_over();
+	[[nodiscard]] Result<> hand_over(ram::Wish wish, Cancellation &cancellation);
 
 	/* A child resource's name: /proc/iomem prints it. */
 	char name_[32];
@@ -89,7 +95,7 @@ private:
  * INVARIANT: the children of backing_'s range are exactly the extents of live allocations and of
  * extensions to them. While extents are exposed, which are children without IORESOURCE_BUSY, so is
  * the range; and what lies before, between and behind them is covered by rooms: busy children that
- * have the other extents as theirs.
+ * have the other extents as theirs. So is what of an exposed extent is not lent, by rooms below it.
  */
 class Region : NoCopy {
 public:
@@ -143,13 +149,13 @@ public:
 	void return_extents(const ExtentMap &extents);
 
 	/**
-	 * expose() - let the kernel add System RAM below @extent's resource, and nobody claim
-	 * anything else of the region meanwhile.
+	 * expose() - let the kernel add System RAM below the resource of the extent that has
+	 * @blocks, and nobody claim anything else of the region meanwhile.
 	 * Errors: -ENOMEM.
 	 */
-	[[nodiscard]] Result<> expose(const Extent &extent) EXCLUDES(lock_);
+	[[nodiscard]] Result<> expose(const Extent &blocks) EXCLUDES(lock_);
 	/** cover() - undo expose(), if it was done. Errors: -ENOMEM. */
-	[[nodiscard]] Result<> cover(const Extent &extent) EXCLUDES(lock_);
+	[[nodiscard]] Result<> cover(const Extent &blocks) EXCLUDES(lock_);
 
 	void get() { kref_get(&refs_); }
 	void put();

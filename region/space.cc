@@ -29,9 +29,11 @@ bool Allocation::busy()
 {
 	if (lent()) {
 		const Cancellation never;
+		/* Somebody may hold the lock of memory hotplug for long; there will be another look. */
+		TimeLimit asking(100);
 
 		/* Nobody asked for it to be put offline. */
-		if (ram::online(*loan_->memory.get()) || !take_back(never).ok())
+		if (ram::online(*loan_->memory.get()) || !take_back(asking, never).ok())
 			return true;
 	}
 	for (const Extent &extent : extents) {

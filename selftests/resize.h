@@ -327,7 +327,8 @@ static inline bool region_adds_up(const struct region *region)
 	bool good = true;
 
 	for (i = 0; i < count; i++) {
-		unsigned long size = dax_number(names[i], "size"), at = 0;
+		long long size = dax_number(names[i], "size");
+		unsigned long at = 0;
 
 		n = instance_extents(names[i], all + total);
 		if (n < 0) {
@@ -342,12 +343,13 @@ static inline bool region_adds_up(const struct region *region)
 			}
 			at += all[j].size;
 		}
-		if (at != size) {
-			printf("# %s: size %#lx, but its mappings have %#lx\n", names[i], size, at);
+		/* It is not told of System RAM. */
+		if (size != -1 && size != (long long)at) {
+			printf("# %s: size %#llx, but its mappings have %#lx\n", names[i], size, at);
 			good = false;
 		}
 		total += n;
-		sum += size;
+		sum += at;
 	}
 	/* A bad unit is free and not available, unless an instance has it. */
 	n = region_bad_units(region, bad);

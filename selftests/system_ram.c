@@ -14,6 +14,7 @@
 #include <linux/mempolicy.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include "unidax_test.h"
@@ -28,6 +29,8 @@
 #define MEMORY "/sys/devices/system/memory"
 #define RAM "System RAM (unidax)"
 #define SIZE GIB(1)
+/* The kernel has it and does not use it: the quickest way there and back. */
+#define UNUSED "system-ram offline"
 
 FIXTURE(system_ram) {
 	struct region region;
@@ -219,7 +222,7 @@ FIXTURE_TEARDOWN(system_ram)
 /* The kernel has it, and uses one block of it: 0 or a negative errno. */
 static int put_to_use(FIXTURE_DATA(system_ram) *self)
 {
-	int ret = set_mode(self->a, "system-ram");
+	int ret = set_mode(self->a, UNUSED);
 
 	return ret ? ret : block_write(self->start, self->block, "online_movable");
 }
@@ -250,16 +253,18 @@ TEST_F_TIMEOUT(system_ram, there_and_back, 120)
 	fill(p, SIZE, 1);
 	munmap(p, SIZE);
 
-	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	ASSERT_EQ(0, set_mode(self->a, UNUSED));
 	EXPECT_TRUE(mode_is(self->a, "system-ram"));
-	EXPECT_EQ(SIZE, dax_number(self->a, "size"));
+	/* Or daxctl would take it for a device. */
+	EXPECT_EQ(-1, dax_number(self->a, "size"));
 	EXPECT_TRUE(iomem_has(&self->region, RAM, SIZE));
-	/* The policy is to leave it offline. */
 	for (at = 0; at < SIZE; at += self->block)
 		EXPECT_STREQ("offline", block_state(self->start + at, self->block));
 	EXPECT_EQ(total, mem_total(-1));
 	/* Again: it is already. */
+	EXPECT_EQ(0, set_mode(self->a, UNUSED));
 	EXPECT_EQ(0, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(total, mem_total(-1));
 
 	ASSERT_EQ(0, block_write(self->start, self->block, "online_movable"));
 	EXPECT_EQ(total + self->block, mem_total(-1));
@@ -282,17 +287,144 @@ TEST_F_TIMEOUT(system_ram, there_and_back, 120)
 	munmap(p, used);
 }
 
-TEST_F_TIMEOUT(system_ram, policy_online, 120)
+/* --- what it is used for ----------------------------------------------- */
+
+/* The use of a block as `mode' says it: the zone it is in, or offline. */
+static const char *block_use(unsigned long long address, unsigned long size)
 {
-	unsigned long total = mem_total(-1);
+	char path[128], zones[128];
+
+	if (strcmp(block_state(address, size), "online"))
+		return block_state(address, size);
+	snprintf(path, sizeof(path), MEMORY "/memory%llu/valid_zones", address / size);
+	if (sysfs_read(path, zones, sizeof(zones)) <= 0)
+		return "?";
+	return !strcmp(zones, "Movable") ? "online_movable" : "online_kernel";
+}
+
+#define EXPECT_USE(_use, _at, _size) do {					\
+	unsigned long _b;							\
+	for (_b = 0; _b < (_size); _b += self->block)				\
+		EXPECT_STREQ(_use, block_use(self->start + (_at) + _b, self->block)); \
+} while (0)
+
+/* Whatever the machine's policy is, the writer decides; who does not say, gets it back for sure. */
+TEST_F_TIMEOUT(system_ram, uses, 120)
+{
+	static const char *const words[] = { "offline", "online_kernel", "online_movable" };
+	static const char *const bad[] = {
+		"system-ram foo", "system-ram online2", "system-ram online movable", "online",
+		"system-ram  offline", "devdax offline", "system-ramoffline", "offline",
+	};
+	static const char *const policies[] = { "online", "online_kernel", "offline" };
+	unsigned long total = mem_total(-1), size = 2 * self->block;
+	unsigned int i, j;
+	char mode[64];
 
 	REQUIRE_RAM();
-	ASSERT_EQ(0, sysfs_write(MEMORY "/auto_online_blocks", "online_movable"));
-	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
-	EXPECT_EQ(total + SIZE, mem_total(-1));
-	EXPECT_EQ(0, sysfs_write(MEMORY "/auto_online_blocks", "offline"));
-	ASSERT_EQ(0, set_mode(self->a, "devdax"));
+	ASSERT_EQ(0, dax_resize(self->a, size));
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(-EINVAL, set_mode(self->a, bad[i]));
+	EXPECT_TRUE(mode_is(self->a, "devdax"));
+	for (i = 0; i < ARRAY_SIZE(policies); i++) {
+		ASSERT_EQ(0, sysfs_write(MEMORY "/auto_online_blocks", policies[i]));
+		ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+		EXPECT_TRUE(mode_is(self->a, "system-ram"));
+		EXPECT_USE("online_movable", 0, size);
+		EXPECT_EQ(total + size, mem_total(-1));
+		EXPECT_EQ(0, set_mode(self->a, "devdax"));
+		EXPECT_EQ(total, mem_total(-1));
+		snprintf(mode, sizeof(mode), "system-ram %s", words[i]);
+		ASSERT_EQ(0, set_mode(self->a, mode));
+		EXPECT_TRUE(mode_is(self->a, "system-ram"));
+		EXPECT_USE(words[i], 0, size);
+		EXPECT_EQ(0, set_mode(self->a, "devdax"));
+	}
+	/* From one use to another. */
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		for (j = 0; j < ARRAY_SIZE(words); j++) {
+			snprintf(mode, sizeof(mode), "system-ram %s", words[i]);
+			ASSERT_EQ(0, set_mode(self->a, mode));
+			/* Not all blocks are in the same. */
+			if (j != i && strcmp(words[i], "offline"))
+				ASSERT_EQ(0, block_write(self->start, self->block, "offline"));
+			snprintf(mode, sizeof(mode), "system-ram %s", words[j]);
+			ASSERT_EQ(0, set_mode(self->a, mode));
+			EXPECT_USE(words[j], 0, size);
+			for (unsigned int k = 0; k < ARRAY_SIZE(bad); k++)
+				EXPECT_EQ(-EINVAL, set_mode(self->a, bad[k]));
+			/* Who does not say leaves it. */
+			EXPECT_EQ(0, set_mode(self->a, "system-ram"));
+			EXPECT_USE(words[j], 0, size);
+		}
+	}
+	/* Any zone will do. */
+	ASSERT_EQ(0, set_mode(self->a, "system-ram online"));
+	EXPECT_USE("online_movable", 0, size);
+	EXPECT_EQ(0, set_mode(self->a, "devdax"));
 	EXPECT_EQ(total, mem_total(-1));
+	ASSERT_EQ(0, dax_resize(self->a, SIZE));
+	EXPECT_USABLE_AND_CLEAN();
+}
+
+/* Whole memory blocks, wherever they are; what is between them is others', or idle. */
+TEST_F_TIMEOUT(system_ram, parts, 120)
+{
+	const struct {
+		unsigned long size, added, idle;	/* idle: bytes before the first block */
+	} parts[] = {
+		{ self->block, self->block, 0 },
+		{ 3 * self->block, 3 * self->block, 0 },
+		{ self->block + MIB(2), self->block, 0 },
+		{ 2 * self->block - MIB(2), self->block, 0 },
+		/* Not at the start of a block. */
+		{ 2 * self->block, self->block, self->block - MIB(64) },
+		{ 2 * self->block + MIB(64) + MIB(2), 2 * self->block, self->block - MIB(64) },
+	};
+	unsigned long total = mem_total(-1), i, from;
+	struct extent extent;
+	char *p, *q;
+	int fd;
+
+	REQUIRE_RAM();
+	fd = instance_open(self->b, O_RDWR);
+	ASSERT_LE(0, fd);
+	p = map_shared(fd, MIB(64), 0);
+	ASSERT_NE(MAP_FAILED, p);
+	fill(p, MIB(64), 7);
+	ASSERT_EQ(0, dax_resize(self->a, 0));
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		/* Behind b, which is mapped and in use and shares a block with it; or before it. */
+		from = parts[i].idle ? SIZE + MIB(64) : 0;
+		ASSERT_EQ(0, dax_write(self->a, "mapping", "%llx-%llx", self->region.start + from,
+				       self->region.start + from + parts[i].size - 1));
+		ASSERT_EQ(1, instance_extents(self->a, &extent));
+		q = map_shared(self->fd, parts[i].size, 0);
+		ASSERT_NE(MAP_FAILED, q);
+		fill(q, parts[i].size, 8);
+		munmap(q, parts[i].size);
+		ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+		EXPECT_EQ(total + parts[i].added, mem_total(-1));
+		EXPECT_TRUE(iomem_has(&self->region, RAM, parts[i].added));
+		EXPECT_STREQ("online_movable", block_use(extent.start + parts[i].idle, self->block));
+		EXPECT_EQ(MIB(64), differs(p, MIB(64), 7));
+		EXPECT_TRUE(region_adds_up(&self->region));
+		ASSERT_EQ(0, set_mode(self->a, "devdax"));
+		EXPECT_EQ(total, mem_total(-1));
+		EXPECT_TRUE(iomem_has(&self->region, RAM, 0));
+		EXPECT_TRUE(iomem_has(&self->region, "dax_room", 0));
+		/* The idle part was nobody's meanwhile, and is as it was. */
+		q = map_shared(self->fd, parts[i].size, 0);
+		ASSERT_NE(MAP_FAILED, q);
+		EXPECT_EQ(parts[i].idle, differs(q, parts[i].idle, 8));
+		EXPECT_EQ(parts[i].added, not_zero(q + parts[i].idle, parts[i].added));
+		munmap(q, parts[i].size);
+		ASSERT_EQ(0, dax_resize(self->a, 0));
+	}
+	EXPECT_EQ(MIB(64), differs(p, MIB(64), 7));
+	munmap(p, MIB(64));
+	close(fd);
+	ASSERT_EQ(0, dax_resize(self->a, SIZE));
 	EXPECT_USABLE_AND_CLEAN();
 }
 
@@ -305,7 +437,7 @@ TEST_F_TIMEOUT(system_ram, inert, 120)
 	char byte = 1;
 
 	REQUIRE_RAM();
-	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	ASSERT_EQ(0, set_mode(self->a, UNUSED));
 	EXPECT_EQ(-EBUSY, instance_open(self->a, O_RDWR));
 	EXPECT_EQ(EBUSY, mmap_errno(NULL, MIB(2), PROT_READ, MAP_SHARED, self->fd, 0));
 	EXPECT_EQ(-1, pread(self->fd, &byte, 1, 0));
@@ -341,7 +473,7 @@ TEST_F_TIMEOUT(system_ram, others_go_on, 120)
 	p = map_shared(fd, MIB(128), 0);
 	ASSERT_NE(MAP_FAILED, p);
 	fill(p, MIB(64), 3);
-	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	ASSERT_EQ(0, set_mode(self->a, UNUSED));
 	/* Nobody else can claim what is free of the region, but the region can. */
 	rest = self->region.size - SIZE;
 	EXPECT_TRUE(iomem_has(&self->region, "dax_room", rest));
@@ -378,7 +510,7 @@ TEST_F_TIMEOUT(system_ram, several, 120)
 		ASSERT_EQ(0, instance_create_sized(&self->region, names[i], SIZE));
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
 		for (j = 0; j < 3; j++) {
-			ASSERT_EQ(0, set_mode(names[orders[i][j]], "system-ram"));
+			ASSERT_EQ(0, set_mode(names[orders[i][j]], UNUSED));
 			EXPECT_TRUE(iomem_has(&self->region, RAM, (j + 1) * SIZE));
 			EXPECT_TRUE(iomem_has(&self->region, "dax_room",
 					      self->region.size - (j + 1) * SIZE));
@@ -403,7 +535,7 @@ TEST_F_TIMEOUT(system_ram, extents, 120)
 	REQUIRE_RAM();
 	ASSERT_EQ(0, dax_write(self->a, "mapping", "%llx-%llx", self->start + 2 * SIZE,
 			       self->start + 3 * SIZE - 1));
-	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	ASSERT_EQ(0, set_mode(self->a, UNUSED));
 	EXPECT_TRUE(iomem_has(&self->region, RAM, 2 * SIZE));
 	EXPECT_TRUE(iomem_has(&self->region, "dax_room", self->region.size - 2 * SIZE));
 	EXPECT_EQ(0, dax_resize(self->b, MIB(128)));
@@ -425,24 +557,24 @@ TEST_F_TIMEOUT(system_ram, refused, 120)
 	EXPECT_EQ(-EINVAL, set_mode(self->a, "ram"));
 	EXPECT_EQ(-EINVAL, set_mode(self->a, "system-ram2"));
 	EXPECT_EQ(0, set_mode(self->a, "devdax"));
-	/* Not whole chunks. */
+	/* No whole memory block. */
 	EXPECT_EQ(-EINVAL, set_mode(self->b, "system-ram"));
-	EXPECT_EQ(0, dax_resize(self->a, SIZE - MIB(2)));
-	EXPECT_EQ(-EINVAL, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(0, dax_resize(self->a, self->block - MIB(2)));
+	EXPECT_EQ(-EINVAL, set_mode(self->a, UNUSED));
 	EXPECT_EQ(0, dax_resize(self->a, 0));
-	EXPECT_EQ(-EINVAL, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(-EINVAL, set_mode(self->a, UNUSED));
 	EXPECT_EQ(0, dax_resize(self->a, SIZE));
 	/* Mapped, touched or not. */
 	p = MAP();
-	EXPECT_EQ(-EBUSY, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(-EBUSY, set_mode(self->a, UNUSED));
 	fill(p, PAGE, 4);
-	EXPECT_EQ(-EBUSY, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(-EBUSY, set_mode(self->a, UNUSED));
 	/* Pinned. */
 	ASSERT_EQ(0, pipe(fds));
 	page.iov_base = p;
 	ASSERT_EQ(PAGE, vmsplice(fds[1], &page, 1, 0));
 	munmap(p, SIZE);
-	EXPECT_EQ(-EBUSY, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(-EBUSY, set_mode(self->a, UNUSED));
 	EXPECT_TRUE(mode_is(self->a, "devdax"));
 	/* It is as before. */
 	p = MAP();
@@ -450,11 +582,140 @@ TEST_F_TIMEOUT(system_ram, refused, 120)
 	munmap(p, SIZE);
 	ASSERT_EQ(PAGE, read(fds[0], byte, PAGE));
 	EXPECT_EQ(PAGE, differs(byte, PAGE, 4));
-	EXPECT_EQ(0, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(0, set_mode(self->a, UNUSED));
 	EXPECT_EQ(0, set_mode(self->a, "devdax"));
 	EXPECT_USABLE_AND_CLEAN();
 	close(fds[0]);
 	close(fds[1]);
+}
+
+/* --- refused to come back ---------------------------------------------- */
+
+/* In a child: something of the kernel's own in a node, until it is killed. */
+static pid_t use_for_kernel(int node)
+{
+	unsigned long mask = 1UL << node, at;
+	pid_t pid = fork();
+	char *p;
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	p = mmap(NULL, GIB(1), PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED || madvise(p, GIB(1), MADV_NOHUGEPAGE))
+		_exit(1);
+	/* What is allocated once for others, too, is not to stay in the node for good. */
+	p[0] = 1;
+	if (syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 64))
+		_exit(1);
+	/* A page table for each. */
+	for (at = MIB(2); at < GIB(1); at += MIB(2))
+		p[at] = 1;
+	syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
+	while (1)
+		pause();
+}
+
+/* Put pages there first, by whomever, and wait for it. */
+static bool has_used(int node, unsigned long bytes)
+{
+	unsigned long kb = 0, limit = 200;
+	char path[128], line[256], *word;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
+	while (limit--) {
+		f = fopen(path, "r");
+		while (f && fgets(line, sizeof(line), f)) {
+			word = strstr(line, " PageTables:");
+			if (word)
+				kb = strtoul(word + strlen(" PageTables:"), NULL, 10);
+		}
+		if (f)
+			fclose(f);
+		if (KIB(kb) >= bytes)
+			return true;
+		nap_ms(20);
+	}
+	return false;
+}
+
+/* What the kernel had there may be freed a little later. */
+static int take_back_soon(const char *name)
+{
+	double until = seconds() + 30;
+	int ret;
+
+	while ((ret = set_mode(name, "devdax")) == -EBUSY && seconds() < until)
+		nap_ms(100);
+	return ret;
+}
+
+/* Two pieces, of which the second cannot be had: the first one stays what it was, too. */
+TEST_F_TIMEOUT(system_ram, refused_devdax_keeps, 120)
+{
+	unsigned long total, piece = 2 * self->block, second = 2 * SIZE;
+	pid_t pid;
+	int node;
+
+	REQUIRE_RAM();
+	node = dax_number(self->a, "target_node");
+	ASSERT_EQ(0, dax_resize(self->a, piece));
+	ASSERT_EQ(0, dax_write(self->a, "mapping", "%llx-%llx", self->start + second,
+			       self->start + second + piece - 1));
+	ASSERT_EQ(0, set_mode(self->a, UNUSED));
+	ASSERT_EQ(0, block_write(self->start, self->block, "online_movable"));
+	ASSERT_EQ(0, block_write(self->start + second, self->block, "online_kernel"));
+	ASSERT_EQ(0, block_write(self->start + second + self->block, self->block, "online_kernel"));
+	total = mem_total(-1);
+	pid = use_for_kernel(node);
+	ASSERT_TRUE(has_used(node, MIB(1)));
+	EXPECT_EQ(-EBUSY, set_mode(self->a, "devdax"));
+	EXPECT_TRUE(mode_is(self->a, "system-ram"));
+	EXPECT_EQ(total, mem_total(-1));
+	EXPECT_USE("online_movable", 0, self->block);
+	EXPECT_USE("offline", self->block, self->block);
+	EXPECT_USE("online_kernel", second, piece);
+	/* Nor does it go elsewhere. */
+	EXPECT_EQ(-EBUSY, set_mode(self->a, "system-ram online_movable"));
+	EXPECT_EQ(total, mem_total(-1));
+	EXPECT_USE("online_movable", 0, self->block);
+	EXPECT_USE("offline", self->block, self->block);
+	EXPECT_USE("online_kernel", second, piece);
+	kill(pid, SIGKILL);
+	child_verdict(pid);
+	EXPECT_EQ(0, take_back_soon(self->a));
+	EXPECT_EQ(0, dax_resize(self->a, SIZE));
+	EXPECT_USABLE_AND_CLEAN();
+}
+
+/* The same with one piece, whose first block could be had. */
+TEST_F_TIMEOUT(system_ram, refused_piece_keeps, 120)
+{
+	unsigned long total;
+	pid_t pid;
+	int node;
+
+	REQUIRE_RAM();
+	node = dax_number(self->a, "target_node");
+	ASSERT_EQ(0, dax_resize(self->a, 3 * self->block));
+	ASSERT_EQ(0, set_mode(self->a, UNUSED));
+	ASSERT_EQ(0, block_write(self->start + 2 * self->block, self->block, "online_kernel"));
+	pid = use_for_kernel(node);
+	ASSERT_TRUE(has_used(node, MIB(1)));
+	ASSERT_EQ(0, block_write(self->start, self->block, "online_kernel"));
+	total = mem_total(-1);
+	EXPECT_EQ(-EBUSY, set_mode(self->a, "devdax"));
+	EXPECT_EQ(total, mem_total(-1));
+	EXPECT_USE("online_kernel", 0, self->block);
+	EXPECT_USE("offline", self->block, self->block);
+	EXPECT_USE("online_kernel", 2 * self->block, self->block);
+	kill(pid, SIGKILL);
+	child_verdict(pid);
+	EXPECT_EQ(0, take_back_soon(self->a));
+	EXPECT_EQ(0, dax_resize(self->a, SIZE));
+	EXPECT_USABLE_AND_CLEAN();
 }
 
 /* --- what can fail ----------------------------------------------------- */
@@ -469,13 +730,13 @@ TEST_F_TIMEOUT(system_ram, add_fails, 120)
 	fill(p, SIZE, 6);
 	munmap(p, SIZE);
 	OVERRIDE("add_memory_driver_managed", -ENOMEM);
-	EXPECT_EQ(-ENOMEM, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(-ENOMEM, set_mode(self->a, UNUSED));
 	END_OVERRIDE();
 	EXPECT_TRUE(mode_is(self->a, "devdax"));
 	p = MAP();
 	EXPECT_EQ(SIZE, differs(p, SIZE, 6));
 	munmap(p, SIZE);
-	EXPECT_EQ(0, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(0, set_mode(self->a, UNUSED));
 	EXPECT_EQ(0, set_mode(self->a, "devdax"));
 	EXPECT_USABLE_AND_CLEAN();
 }
@@ -504,7 +765,7 @@ TEST_F_TIMEOUT(system_ram, remove_fails, 120)
 TEST_F_TIMEOUT(system_ram, page_maps_fail, 120)
 {
 	REQUIRE_RAM();
-	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	ASSERT_EQ(0, set_mode(self->a, UNUSED));
 	OVERRIDE("memremap_pages", -ENOMEM);
 	EXPECT_EQ(-ENOMEM, set_mode(self->a, "devdax"));
 	END_OVERRIDE();
@@ -514,7 +775,7 @@ TEST_F_TIMEOUT(system_ram, page_maps_fail, 120)
 	EXPECT_EQ(-EBUSY, instance_open(self->a, O_RDWR));
 	EXPECT_EQ(EBUSY, mmap_errno(NULL, MIB(2), PROT_READ, MAP_SHARED, self->fd, 0));
 	/* From there to either mode. */
-	EXPECT_EQ(0, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(0, set_mode(self->a, UNUSED));
 	EXPECT_TRUE(iomem_has(&self->region, RAM, SIZE));
 	OVERRIDE("memremap_pages", -ENOMEM);
 	EXPECT_EQ(-ENOMEM, set_mode(self->a, "devdax"));
@@ -579,6 +840,117 @@ TEST_F_TIMEOUT(system_ram, unload_in_use, 120)
 	ASSERT_EQ(0, region_restore(&self->region));
 }
 
+/* A page that cannot be moved: the kernel tries to, until a signal comes. */
+struct pinned {
+	char *p;
+	int fds[2];
+	unsigned long long block;	/* the first address of its memory block */
+};
+
+static bool pin_page(int node, unsigned long block, struct pinned *pinned)
+{
+	struct iovec page = { .iov_len = PAGE };
+
+	pinned->p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (pinned->p == MAP_FAILED || bind_to(pinned->p, PAGE, node))
+		return false;
+	fill(pinned->p, PAGE, 9);
+	pinned->block = physical(pinned->p) / block * block;
+	page.iov_base = pinned->p;
+	return !pipe(pinned->fds) && vmsplice(pinned->fds[1], &page, 1, 0) == PAGE;
+}
+
+static void unpin_page(struct pinned *pinned)
+{
+	munmap(pinned->p, PAGE);
+	close(pinned->fds[0]);
+	close(pinned->fds[1]);
+}
+
+/*
+ * Nobody waits for an offlining that somebody else has begun: not the removal, not a writer. That
+ * other puts a block offline by its `state', or has the device come back.
+ */
+static void unload_in_between(struct __test_metadata *_metadata, FIXTURE_DATA(system_ram) *self,
+			      bool by_state)
+{
+	const char *provider = loaded_provider();
+	unsigned long total, size = 2 * self->block;
+	struct pinned pinned;
+	pid_t pid, writer = -1;
+	char parameters[2048];
+	int node, i;
+	double began;
+
+	ASSERT_NE(NULL, provider);
+	loaded_parameters(provider, parameters, sizeof(parameters));
+	node = dax_number(self->a, "target_node");
+	ASSERT_EQ(0, dax_resize(self->a, size));
+	ASSERT_EQ(0, set_mode(self->a, "system-ram online_movable"));
+	total = mem_total(-1);
+	ASSERT_TRUE(pin_page(node, self->block, &pinned));
+	ASSERT_LE(self->start, pinned.block);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(-(by_state ? block_write(pinned.block, self->block, "offline") :
+				set_mode(self->a, "devdax")));
+	}
+	for (i = 0; i < 1000 && strcmp(block_state(pinned.block, self->block), "going-offline"); i++)
+		nap_ms(10);
+	ASSERT_STREQ("going-offline", block_state(pinned.block, self->block));
+	if (by_state) {
+		/* A writer that has to wait for it can be killed. */
+		writer = fork();
+		if (!writer) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			_exit(-set_mode(self->a, "system-ram offline"));
+		}
+		nap_ms(300);
+		EXPECT_EQ(0, kill(writer, SIGKILL));
+		EXPECT_EQ(-SIGKILL, child_verdict(writer));
+		EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+	}
+	began = seconds();
+	EXPECT_EQ(0, module_unload(provider));
+	/* It would take for ever. */
+	EXPECT_GT(20, seconds() - began);
+	printf("# the provider was gone after %.2f s\n", seconds() - began);
+	if (by_state) {
+		EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));
+		kill(pid, SIGKILL);
+		EXPECT_EQ(-SIGKILL, child_verdict(pid));
+	} else {
+		EXPECT_EQ(ENXIO, child_verdict(pid));
+	}
+	close(self->fd);
+	self->fd = -1;
+	/* It is in use as before. */
+	EXPECT_EQ(total, mem_total(-1));
+	EXPECT_EQ(PAGE, differs(pinned.p, PAGE, 9));
+	EXPECT_TRUE(iomem_has(&self->region, RAM, size));
+	unpin_page(&pinned);
+	for (i = 0; i < 2; i++)
+		EXPECT_EQ(0, block_write(self->start + i * self->block, self->block, "offline"));
+	EXPECT_EQ(0, module_unload_soon(UNIDAX_CORE, 20));
+	EXPECT_TRUE(iomem_has(&self->region, RAM, 0));
+	ASSERT_EQ(0, module_load(UNIDAX_CORE, ""));
+	ASSERT_EQ(0, module_load(provider, parameters));
+	ASSERT_EQ(0, region_restore(&self->region));
+}
+
+TEST_F_TIMEOUT(system_ram, writer_in_the_way, 120)
+{
+	REQUIRE_RAM();
+	unload_in_between(_metadata, self, false);
+}
+
+TEST_F_TIMEOUT(system_ram, offlining_in_the_way, 120)
+{
+	REQUIRE_RAM();
+	unload_in_between(_metadata, self, true);
+}
+
 /* --- it goes bad ------------------------------------------------------- */
 
 struct found_bad {
@@ -634,7 +1006,7 @@ TEST_F_TIMEOUT(system_ram, bad_page, 120)
 	EXPECT_EQ(PAGE, pread(self->fd, bytes, PAGE, at + PAGE));
 	EXPECT_EQ(PAGE, not_zero(bytes, PAGE));
 	/* The kernel would meet it again. */
-	EXPECT_EQ(-EIO, set_mode(self->a, "system-ram"));
+	EXPECT_EQ(-EIO, set_mode(self->a, UNUSED));
 	EXPECT_TRUE(mode_is(self->a, "devdax"));
 	close(self->fd);
 	self->fd = -1;
@@ -644,12 +1016,46 @@ TEST_F_TIMEOUT(system_ram, bad_page, 120)
 	munmap(bad, PAGE);
 }
 
+/* --- daxctl ------------------------------------------------------------ */
+
+#define DAXCTL "PATH=$PATH:/usr/sbin:/sbin daxctl "
+
+/* daxctl takes whatever it lists for a device; so it must not see what is none. */
+TEST_F_TIMEOUT(system_ram, daxctl, 60)
+{
+	char command[256], line[256], word[64];
+	int listed[3], i;
+	FILE *f;
+
+	REQUIRE_RAM();
+	if (system(DAXCTL "--version >/dev/null 2>&1"))
+		SKIP(return, "no daxctl");
+	snprintf(word, sizeof(word), "\"chardev\":\"%s\"", self->a);
+	for (i = 0; i < 3; i++) {
+		if (i)
+			ASSERT_EQ(0, set_mode(self->a, i == 1 ? UNUSED : "devdax"));
+		listed[i] = 0;
+		f = popen(DAXCTL "list -D", "r");
+		ASSERT_NE(NULL, f);
+		while (fgets(line, sizeof(line), f))
+			listed[i] += !!strstr(line, word);
+		pclose(f);
+		snprintf(command, sizeof(command),
+			 DAXCTL "reconfigure-device -m devdax %s >/dev/null 2>&1", self->a);
+		EXPECT_EQ(i == 1, !!system(command));
+		EXPECT_TRUE(mode_is(self->a, i == 1 ? "system-ram" : "devdax"));
+	}
+	EXPECT_EQ(1, listed[0]);
+	EXPECT_EQ(0, listed[1]);
+	EXPECT_EQ(1, listed[2]);
+}
+
 /* --- who is told ------------------------------------------------------- */
 
 TEST_F_TIMEOUT(system_ram, uevent, 120)
 {
 	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = 1 };
-	static const char *const modes[] = { "system-ram", "devdax" };
+	static const char *const modes[] = { UNUSED, "devdax" };
 	char text[4096], expected[32];
 	int fd, i, told;
 	ssize_t n;
@@ -660,7 +1066,7 @@ TEST_F_TIMEOUT(system_ram, uevent, 120)
 	ASSERT_EQ(0, bind(fd, (struct sockaddr *)&address, sizeof(address)));
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(0, set_mode(self->a, modes[i]));
-		snprintf(expected, sizeof(expected), "DAX_MODE=%s", modes[i]);
+		snprintf(expected, sizeof(expected), "DAX_MODE=%s", i ? "devdax" : "system-ram");
 		told = 0;
 		while ((n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT)) > 0) {
 			text[n] = '\0';
