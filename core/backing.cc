@@ -128,8 +128,9 @@ Result<> Backing::map_all()
 Result<> Backing::map(Chunk &chunk)
 {
 	TRY(check_pointer(memremap_pages(&chunk.map, node_)));
+	complete_pages(chunk);
+	set_reserved(chunk, false);
 	WRITE_ONCE(chunk.backing, this);
-	cond_resched();
 	return {};
 }
 
@@ -145,6 +146,7 @@ void Backing::unmap(Chunk *first, Chunk *end)
 	for (Chunk *chunk = first; chunk != end; chunk++) {
 		if (!chunk->backing)
 			continue;
+		chunk->backing->set_reserved(*chunk, true);
 		if (own)
 			queue_work(system_unbound_wq, &chunk->unmapping);
 		else
@@ -162,9 +164,44 @@ void Backing::unmap(Chunk *first, Chunk *end)
 	}
 }
 
+void Backing::complete_pages(const Chunk &chunk) const
+{
+	find_head(all_of(chunk), [this](page &head, Pgoff) {
+		compat::complete_tails(head, compound_);
+		return false;
+	});
+}
+
+void Backing::set_reserved(const Chunk &chunk, bool reserved) const
+{
+	find_head(all_of(chunk), [this, reserved](page &head, Pgoff) {
+		/* With the optimised vmemmap one tail page stands for many: it has been done then. */
+		for (page *page = &head; page < &head + compound_.n; page++) {
+			if (PageReserved(page) == reserved)
+				break;
+			/*
+			 * SAFETY: nobody has a reference on the page, and what goes through all
+			 * pages of the machine leaves out those that are not online. The kernel's
+			 * own setters refuse a compound page.
+			 */
+			__assign_bit(PG_reserved, &page->flags, reserved);
+		}
+		return false;
+	});
+}
+
 Backing::~Backing()
 {
 	unmap(chunks_.begin(), chunks_.end());
+}
+
+Extent Backing::all_of(const Chunk &chunk)
+{
+	const u64 start = chunk.map.range.start;
+
+	return {.pgoff = {},
+		.pfn = Pfn::from_bytes(start),
+		.count = Pages::from_bytes(chunk.map.range.end + 1 - start)};
 }
 
 Backing::Chunks Backing::chunks_of(const Extent &extent)

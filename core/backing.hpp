@@ -48,7 +48,7 @@ private:
  *
  * Pages are compound where the alignment allows: one head per alignment unit, and every reference
  * to a page of the unit counts on its head. A head counts 1 when idle: a mapping takes no
- * reference, get_user_pages() does.
+ * reference, get_user_pages() does. No page is PG_reserved while it is here.
  *
  * INVARIANT: exactly the chunks that know their backing are mapped by memremap_pages(); no page of
  * them has a user when they are unmapped, as the end of this does with all.
@@ -149,6 +149,16 @@ private:
 	static void unmap(Chunk *first, Chunk *end);
 	/** chunks_of() - those that have bytes of @extent. */
 	[[nodiscard]] Chunks chunks_of(const Extent &extent);
+	/* What memremap_pages() may leave to do: see compat::complete_tails(). */
+	void complete_pages(const Chunk &chunk) const;
+	/*
+	 * The flag PG_reserved of every struct page of @chunk, whose pages nobody uses. The kernel
+	 * sets it on all memory that is added, until it goes online, which this never does. It says
+	 * what is not so, that references are not counted: VFIO (type1) takes one and drops none.
+	 */
+	void set_reserved(const Chunk &chunk, bool reserved) const;
+	/* The pages of @chunk, as if they were an instance of their own. */
+	[[nodiscard]] static Extent all_of(const Chunk &chunk);
 	/* Until @visit(head, offset) returns true: that offset, or the extent's end. */
 	template <class Visit> Pgoff find_head(const Extent &extent, Visit visit) const;
 

@@ -58,6 +58,27 @@ constexpr bool huge_pages = IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE);
 }
 
 /**
+ * complete_tails() - make every page of a new compound device page a tail of it.
+ * @head: as memremap_pages() has left it
+ * @count: pages of it
+ *
+ * With the optimised vmemmap all struct pages behind the 128th of a compound page are the same memory
+ * as those before, so memremap_pages() writes 128. But a section (128 MiB) that has RAM since boot
+ * keeps the struct pages that it has, and those behind the 128th stay what they were at boot: pages
+ * of their own, whose references nobody finds at the head. So in 6.12; an update of 6.1 mended it.
+ */
+inline void complete_tails(page &head, Pages count)
+{
+	constexpr unsigned long written = 2 * PAGE_SIZE / sizeof(page);
+	page *const pages = &head;
+
+	if (count.n <= written || compound_head(pages + count.n - 1) == &head) [[likely]]
+		return;
+	for (unsigned long n = written; n < count.n; n++)
+		memcpy(pages + n, pages + written - 1, sizeof(page));
+}
+
+/**
  * insert_entry() - map @Size bytes from @pfn at the fault's address, writable as the VMA says.
  * @vmf: address anywhere in the page; its VMA is neither VM_PFNMAP nor VM_MIXEDMAP
  * @pfn: first page frame, aligned to @Size

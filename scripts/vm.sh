@@ -24,6 +24,7 @@ usage: scripts/vm.sh [options] -- COMMAND [ARGUMENT]...
                     reserved: e820 reserved, UNIDAX_RESERVED=SIZE@START says where
   --mem-size=SIZE   size of that memory (1G)
   --ram=SIZE        ordinary memory beside it, a multiple of 1G up to 3G (2G)
+  --iommu           an IOMMU, and a PCI device behind it for vfio-pci to take (edu, of QEMU's)
   --load            insmod unidax.ko and the provider that fits --memory first
   --smp=N           processors (2)
   --icount          one nanosecond for each instruction: what is counted by the
@@ -34,7 +35,8 @@ usage: scripts/vm.sh [options] -- COMMAND [ARGUMENT]...
   --allow-log=ERE   a kernel log line that matches is expected (may be repeated)
 
 COMMAND gets /dev/null as stdin; the caller's variables that begin with UNIDAX_;
-UNIDAX_SCRATCH, an empty tmpfs; UNIDAX_DIO, an ext4 of 64 MiB that takes O_DIRECT.
+UNIDAX_SCRATCH, an empty tmpfs; UNIDAX_DIO, an ext4 of 64 MiB that takes O_DIRECT;
+UNIDAX_EXPECT_IOMMU=1 with --iommu.
 It starts in the caller's directory if that is in the project, else in the
 project's. This machine's /tmp, /var/tmp, /var/log, /run and /dev are covered by
 empty ones there; /run/unidax-vm/host has this machine's whole root, read-only.
@@ -58,7 +60,7 @@ trouble() {
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 kernel=stock modules_dir='' memory=none mem_size=1G ram=2G load='' smp=2 limit=300
-append='' log='' allow=() counted=()
+append='' log='' allow=() counted=() iommu=() args=''
 
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -67,6 +69,12 @@ while [ $# -gt 0 ]; do
 	--memory=*) memory=${1#*=} ;;
 	--mem-size=*) mem_size=${1#*=} ;;
 	--ram=*) ram=${1#*=} ;;
+	--iommu)
+		# The machine's own devices go past it, as virtio ones do that are not told otherwise.
+		iommu=(-device intel-iommu -device edu)
+		# The kernel's own look gives a remapped timer less time than a busy host does.
+		args='intel_iommu=on no_timer_check'
+		;;
 	--load) load=1 ;;
 	--smp=*) smp=${1#*=} ;;
 	--icount)
@@ -180,12 +188,12 @@ bytes() {
 total=$((($(bytes "$ram") + $(bytes "$mem_size")) >> 20))M
 machine=q35,max-ram-below-4g=$ram
 hardware=(-m "$total")
-args='' reserved='' insmods=() parameters=()
+reserved='' insmods=() parameters=()
 case $memory in
 none) hardware=(-m "$ram") ;;
-hmem) args="memmap=$mem_size%4G-1+0xefffffff" ;;
+hmem) args+=" memmap=$mem_size%4G-1+0xefffffff" ;;
 hmem-numa)
-	args="memmap=$mem_size%4G-1+0xefffffff"
+	args+=" memmap=$mem_size%4G-1+0xefffffff"
 	hardware+=(-object "memory-backend-ram,id=m0,size=$ram"
 		-object "memory-backend-ram,id=m1,size=$mem_size"
 		-numa "node,nodeid=0,cpus=0-$((smp - 1)),memdev=m0"
@@ -199,11 +207,11 @@ nvdimm)
 		-device nvdimm,id=nvd0,memdev=nv0)
 	;;
 pmem)
-	args="memmap=$mem_size!4G"
+	args+=" memmap=$mem_size!4G"
 	;;
 reserved)
 	# shellcheck disable=SC2016 # the kernel's syntax, no expansion
-	args="memmap=$mem_size"'$4G'
+	args+=" memmap=$mem_size"'$4G'
 	reserved=$mem_size@0x100000000
 	;;
 *) trouble "--memory=$memory: no such kind" ;;
@@ -261,7 +269,8 @@ while IFS= read -r -d '' word; do
 	UNIDAX_*=*) environment+=("$word") ;;
 	esac
 done < <(env -0)
-environment+=(UNIDAX_SCRATCH=/run/scratch ${reserved:+"UNIDAX_RESERVED=$reserved"})
+environment+=(UNIDAX_SCRATCH=/run/scratch ${reserved:+"UNIDAX_RESERVED=$reserved"}
+	${iommu:+UNIDAX_EXPECT_IOMMU=1})
 {
 	assign NONCE "$nonce"
 	assign PROJECT "$root"
@@ -298,7 +307,7 @@ share 2 run "$run"
 # QEMU dies with this script, even when that is killed. Its end shows as end of
 # file on the pipe, which is all that the pipe is for.
 exec {alive}< <(exec setpriv --pdeathsig KILL qemu-system-x86_64 \
-	-accel tcg -machine "$machine,usb=off,vmport=off,sata=off" -cpu max -smp "$smp" "${counted[@]}" "${hardware[@]}" \
+	-accel tcg -machine "$machine,usb=off,vmport=off,sata=off" -cpu max -smp "$smp" "${counted[@]}" "${iommu[@]}" "${hardware[@]}" \
 	-nodefaults -no-user-config -display none -no-reboot -monitor none \
 	-chardev "file,id=log,path=$(comma "$run")/console" -serial chardev:log \
 	-kernel "$vmlinux" -initrd "$initramfs" \
