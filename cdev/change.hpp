@@ -58,8 +58,6 @@ public:
 	{
 		return instance_.in_sysfs_;
 	}
-	/** enter_sysfs() - the device has been added. */
-	void enter_sysfs() const NO_THREAD_SAFETY_ANALYSIS { instance_.in_sysfs_ = true; }
 
 private:
 	friend Instance;

@@ -97,9 +97,14 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	/* Another one may have come first, since the attributes are there. */
 	const Change change = TRY(registered->begin_change(Authority::administrator));
 
-	change.enter_sysfs();
-	TRY(change.mappings().grow_to(*registered, change.extents().count()));
+	TRY(registered->enter_sysfs(change));
 	return registered;
+}
+
+Result<> Instance::enter_sysfs(const Change &change)
+{
+	in_sysfs_ = true;
+	return mappings_.grow_to(*this, change.extents().count());
 }
 
 void Instance::unmap(Pgoff first, Pages count)

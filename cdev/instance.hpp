@@ -208,6 +208,11 @@ private:
 	void note_align(u64 align) { WRITE_ONCE(inode_->i_blkbits, ilog2(align)); }
 	/** withdraw() - revoke, unmap and give everything back. */
 	void withdraw();
+	/**
+	 * enter_sysfs() - the device has been added: directories can be made below it.
+	 * @change: of this instance. Errors: -ENOMEM.
+	 */
+	[[nodiscard]] Result<> enter_sysfs(const Change &change) NO_THREAD_SAFETY_ANALYSIS;
 	/** end_changes() - stop the change that is under way, and let none begin. */
 	void end_changes();
 	/**

@@ -61,13 +61,11 @@ public:
 	[[nodiscard]] Result<> open(const region::Spec &spec)
 	{
 		region_ = TRY(region::make(spec, parent_, *this));
-
-		const u64 size = region::initial_size(*region_);
-
-		TRY(add(*region_, size, false));
-		report_content(spec, size);
-		return {};
+		return add(*region_, region::initial_size(*region_), false);
 	}
+
+	/** first_size() - bytes of the instance that has been there for longest, or 0. */
+	[[nodiscard]] u64 first_size();
 
 	/** create() - see registration::create(). */
 	[[nodiscard]] Result<> create(region::Region &region);
@@ -126,6 +124,15 @@ Box<Member> Registration::take_last()
 
 	list_del(&last->node);
 	return Box<Member>::adopt(last);
+}
+
+u64 Registration::first_size()
+{
+	MutexGuard guard(lock_);
+
+	if (list_empty(members_.head()))
+		return 0;
+	return cdev::size(*list_first_entry(members_.head(), Member, node)->instance);
 }
 
 Result<> Registration::create(region::Region &region)
@@ -217,6 +224,7 @@ static Result<unidax_region *> register_region(const unidax_region_desc &desc)
 	Box<Registration> registration = TRY(Box<Registration>::make(*desc.parent));
 
 	TRY(registration->open(spec));
+	report_content(spec, registration->first_size());
 	/* SAFETY: opaque to providers, and made a Registration again before anybody looks at it. */
 	return reinterpret_cast<unidax_region *>(registration.release());
 }

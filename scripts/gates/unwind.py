@@ -50,6 +50,10 @@ RULE_GROUPS = {"leak": ("leak",), "locked": ("leak",), "early": ("early",), "raw
 NOT_JUDGED = {
     ("unidax::hmem::{anonymous}::HmemDevice::make", "mirror"):
     "platform_device_unregister() drops what platform_device_alloc() made, too; the table has it as the end of another",
+    ("unidax::BadPages::write_down", "mirror"):
+    "the device outlives the module on purpose: the next load finds the list of bad pages in it",
+    ("unidax::quarantine::{anonymous}::Quarantine::take", "mirror"):
+    "the place ends in the work that it is queued for; destroying the queue waits for that, and the module's count for the place",
 }
 
 # What adds to the code, or to the messages, nothing that the source says.
