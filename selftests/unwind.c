@@ -573,7 +573,7 @@ static int planted(state *self, const char *sequence, const char **wrong)
 	return ret;
 }
 
-TEST_F(unwind, control)
+TEST_F_TIMEOUT(unwind, control, 120)
 {
 	static const struct {
 		const char *sequence, *wrong;
