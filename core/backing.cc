@@ -116,7 +116,10 @@ Result<> Backing::map_all()
 		map.range.end = smaller<u64>(at + chunk_size, end) - 1;
 		INIT_WORK(&chunk.unmapping, [](work_struct *work) {
 			/* SAFETY: unmapping is only ever queued as a member of a Chunk. */
-			memunmap_pages(&container_of(work, Chunk, unmapping)->map);
+			Chunk &chunk = *container_of(work, Chunk, unmapping);
+
+			memunmap_pages(&chunk.map);
+			chunk.backing = nullptr;
 		});
 		at += chunk_size;
 	}
@@ -155,13 +158,10 @@ void Backing::unmap(Chunk *first, Chunk *end)
 	if (!own)
 		return;
 	memunmap_pages(&own->map);
-	for (Chunk *chunk = first; chunk != end; chunk++) {
-		if (!chunk->backing)
-			continue;
-		if (chunk != own)
-			flush_work(&chunk->unmapping);
-		chunk->backing = nullptr;
-	}
+	own->backing = nullptr;
+	/* At once for those that are not queued. */
+	for (Chunk *chunk = first; chunk != end; chunk++)
+		flush_work(&chunk->unmapping);
 }
 
 void Backing::complete_pages(const Chunk &chunk) const

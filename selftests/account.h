@@ -42,6 +42,7 @@ struct act {
 	enum success success;
 	bool anyway;		/* acquired even when the call fails */
 	bool memory;
+	bool alike;		/* they are released side by side: in no order among each other */
 	enum name size;		/* of memory, NONE when it is not said */
 	enum name keeps;	/* a pointer that is used as long as the thing is there */
 };
@@ -103,7 +104,7 @@ static const struct act acts[] = {
 	{ "adjust_resource", "longer range", ACQUIRES, { ARG0, ARG2 }, ZERO },
 	RELEASE_OF("adjust_resource", "longer range", ARG0, ARG2),
 
-	{ "memremap_pages", "page map", ACQUIRES, { ARG0, NONE }, NOT_ERR },
+	{ "memremap_pages", "page map", ACQUIRES, { ARG0, NONE }, NOT_ERR, .alike = true },
 	RELEASE_OF("memunmap_pages", "page map", ARG0, NONE),
 
 	/* Its count is the caller's to put even when it was not added. */
@@ -335,7 +336,8 @@ static inline void account_release(struct account *account, const struct act *ac
 			continue;
 		if (act->memory && points_into(other, item))
 			text_add(&account->wrong, "memory freed under a %s\n", other->act->thing);
-		if (!act->memory && account->strict)
+		if (!act->memory && account->strict &&
+		    !(item->act->alike && other->act == item->act))
 			text_add(&account->wrong, "%s released before a younger %s\n", act->thing,
 				 other->act->thing);
 	}
