@@ -80,23 +80,62 @@ int mmap(file *file, vm_area_struct *vma)
 	return rc;
 }
 
-/* Finds addresses that suit; whether they do is for mmap() to say, which has the fault lock. */
+/*
+ * No free addresses are as long as to hold @length bytes aligned to @align wherever they begin; but
+ * some that are not longer than needed may be aligned by themselves, or begin or end so.
+ */
+unsigned long find_tight_area(file *file, unsigned long length, unsigned long pgoff,
+			      unsigned long flags, u64 align)
+{
+	const unsigned long found = compat::find_area(file, 0, length, pgoff, flags);
+
+	if (IS_ERR_VALUE(found) || is_aligned(found, align))
+		return found;
+
+	const u64 neighbours[] = {align_down(found, align), align_up(found, align)};
+
+	for (const u64 wanted : neighbours) {
+		const unsigned long at = compat::find_area(file, wanted, length, pgoff, flags);
+
+		if (!IS_ERR_VALUE(at) && is_aligned(at, align))
+			return at;
+	}
+	return -ENOMEM;
+}
+
+/*
+ * Finds addresses that suit; whether they do is for mmap() to say, which has the fault lock. A hint
+ * is taken where it is free, rounded up; otherwise it says no more than in which part of the address
+ * space to look.
+ */
 unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long length,
 				unsigned long pgoff, unsigned long flags)
 {
 	const u64 align = Instance::of(*file).noted_align();
 
-	if ((flags & MAP_FIXED) || align == PAGE_SIZE || (address && is_aligned(address, align)))
+	if ((flags & MAP_FIXED) || align == PAGE_SIZE)
 		return compat::find_area(file, address, length, pgoff, flags);
+
+	const unsigned long hint = align_up(address, align);
+
+	/* Not 0: none was given, or it is past the end of all addresses. */
+	if (hint) {
+		const unsigned long found = compat::find_area(file, hint, length, pgoff, flags);
+
+		if (IS_ERR_VALUE(found) || is_aligned(found, align))
+			return found;
+	}
 
 	const unsigned long padded = length + align - PAGE_SIZE;
 
 	if (padded < length)
 		return -ENOMEM;
 
-	const unsigned long found = compat::find_area(file, 0, padded, pgoff, flags);
+	const unsigned long found = compat::find_area(file, hint, padded, pgoff, flags);
 
-	return IS_ERR_VALUE(found) ? found : align_up(found, align);
+	if (IS_ERR_VALUE(found))
+		return find_tight_area(file, length, pgoff, flags, align);
+	return align_up(found, align);
 }
 
 /* Whose call it is. No refusal, so nothing for an audit log that anybody could fill. */

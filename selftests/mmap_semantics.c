@@ -150,6 +150,145 @@ TEST_F(mmap_semantics, address_is_aligned)
 		EXPECT_EQ(0, munmap(p[i], (units - i) * align));
 }
 
+/*
+ * Every combination of hint, length and offset gets an aligned mapping; a hint
+ * that is aligned and free is taken. Nothing is disturbed that was there.
+ */
+TEST_F(mmap_semantics, hints)
+{
+	size_t align = variant->align;
+	size_t units = self->dev.size / align, length, offset;
+	enum { FREE, OCCUPIED, END_OCCUPIED, HINTS };
+	size_t off_by[] = { 0, PAGE, align / 2, align - PAGE, align, align + PAGE };
+	unsigned int i, state;
+	char *room, *hint, *p;
+
+	REQUIRE_DAX(&self->dev, align);
+	if (units > 2)
+		units = 2;
+	room = reserve_address(8 * align, align);
+	ASSERT_NE(NULL, room);
+	for (state = 0; state < HINTS; state++) {
+		for (i = 0; i < ARRAY_SIZE(off_by); i++) {
+			for (length = 1; length <= units; length++) {
+				for (offset = 0; offset + length <= units; offset++) {
+					munmap(room, 8 * align);
+					hint = room + 2 * align + off_by[i] / PAGE * PAGE;
+					if (state == OCCUPIED)
+						mmap(hint, PAGE, PROT_READ, MAP_FIXED |
+						     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+					if (state == END_OCCUPIED)
+						mmap(room + 2 * align + length * align - PAGE,
+						     2 * align, PROT_READ, MAP_FIXED |
+						     MAP_PRIVATE | MAP_ANONYMOUS |
+						     MAP_NORESERVE, -1, 0);
+					p = mmap(hint, length * align, RW, MAP_SHARED,
+						 self->fd, offset * align);
+					ASSERT_NE(MAP_FAILED, p) {
+						TH_LOG("state %u, off by %#zx, %zu at %zu: %s",
+						       state, off_by[i], length, offset,
+						       strerror(errno));
+					}
+					EXPECT_EQ(0, (unsigned long)p & (align - 1));
+					EXPECT_EQ(0, touch_write(p, 1));
+					if (state == FREE && !((unsigned long)hint & (align - 1)))
+						EXPECT_EQ(hint, p);
+					/* Not far from where it was wanted, if there is room. */
+					if (state == FREE)
+						EXPECT_GE(align, (size_t)(p - hint));
+					munmap(p, length * align);
+				}
+			}
+		}
+	}
+	/* Hints that nobody can have. */
+	for (i = 0; i < ARRAY_SIZE(off_by); i++) {
+		char *odd[] = { (char *)off_by[i], (char *)-4096UL, (char *)(1UL << 47) + off_by[i],
+				(char *)(1UL << 47) - align, (char *)(-1UL << 47), (char *)1 };
+
+		for (state = 0; state < ARRAY_SIZE(odd); state++) {
+			p = mmap(odd[state], align, RW, MAP_SHARED, self->fd, 0);
+			ASSERT_NE(MAP_FAILED, p);
+			EXPECT_EQ(0, (unsigned long)p & (align - 1));
+			munmap(p, align);
+		}
+	}
+	/* Refused is what was refused: an offset that is no page's, a taken place that must be. */
+	hint = mmap(NULL, 2 * align, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (align > PAGE)
+		EXPECT_EQ(EINVAL, mmap_errno(hint, align, RW, MAP_SHARED, self->fd, PAGE));
+	p = (char *)(((unsigned long)hint + align - 1) & ~(align - 1));
+	EXPECT_EQ(EEXIST, mmap_errno(p, align, RW, MAP_SHARED | MAP_FIXED_NOREPLACE, self->fd, 0));
+	munmap(hint, 2 * align);
+}
+
+/* A part of the address space in which little is free, and all of that is wanted. */
+TEST_F(mmap_semantics, address_in_a_tight_place)
+{
+	size_t align = variant->align;
+	char *p;
+
+	REQUIRE_DAX(&self->dev, align);
+#ifdef MAP_32BIT
+	p = mmap(NULL, align, RW, MAP_SHARED | MAP_32BIT, self->fd, 0);
+	if (p == MAP_FAILED) {
+		/* 1 GiB of addresses, and the search begins at an odd one of them. */
+		EXPECT_EQ(GIB(1), align);
+		EXPECT_EQ(ENOMEM, errno);
+	} else {
+		EXPECT_EQ(0, (unsigned long)p & (align - 1));
+		EXPECT_GT(1UL << 31, (unsigned long)p);
+		munmap(p, align);
+	}
+#endif
+	EXPECT_EQ(ENOMEM, mmap_errno(NULL, (1UL << 47) - align, RW, MAP_SHARED, self->fd, 0));
+	EXPECT_EQ(ENOMEM, mmap_errno((void *)align, (1UL << 47) - align, RW, MAP_SHARED, self->fd, 0));
+}
+
+static int address_of_a_new_process(void *arg)
+{
+	return execl("/proc/self/exe", "address", arg, NULL);
+}
+
+/* Addresses are chosen anew for each program: a few that are all alike would be chance. */
+TEST_F(mmap_semantics, addresses_are_random)
+{
+	unsigned long seen[6];
+	char text[32];
+	unsigned int i, different = 0;
+	int pipes[2];
+
+	REQUIRE_DAX(&self->dev, variant->align);
+	ASSERT_EQ(0, pipe(pipes));
+	for (i = 0; i < ARRAY_SIZE(seen); i++) {
+		fflush(NULL);
+		setenv("UNIDAX_SAY_ADDRESS", self->dev.node, 1);
+		snprintf(text, sizeof(text), "%d", pipes[1]);
+		setenv("UNIDAX_SAY_TO", text, 1);
+		EXPECT_EQ(0, in_child(address_of_a_new_process, text));
+		ASSERT_EQ(sizeof(seen[i]), read(pipes[0], &seen[i], sizeof(seen[i])));
+		EXPECT_EQ(0, seen[i] & (variant->align - 1));
+		different += i && seen[i] != seen[0];
+	}
+	unsetenv("UNIDAX_SAY_ADDRESS");
+	EXPECT_LT(0, different);
+}
+
+/* What the program above is: before main(), so that the harness is not asked. */
+__attribute__((constructor)) static void say_address(void)
+{
+	const char *node = getenv("UNIDAX_SAY_ADDRESS");
+	struct dax_dev dev;
+	void *p;
+	int fd;
+
+	if (!node || !dax_read(strrchr(node, '/') + 1, &dev))
+		return;
+	fd = open(node, O_RDWR);
+	p = map_shared(fd, dev.align, 0);
+	_exit(write(atoi(getenv("UNIDAX_SAY_TO")), &p, sizeof(p)) != sizeof(p));
+}
+
 TEST_F(mmap_semantics, past_the_end)
 {
 	size_t align = variant->align, size = self->dev.size;
