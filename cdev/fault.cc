@@ -110,10 +110,14 @@ template <u64 Size> struct MappingOps {
 		return is_aligned(address, Size) ? 0 : -EINVAL;
 	}
 
-	/* may_split is not asked about the target of a move. */
+	/* may_split is not asked about the target of a move. The entries have been moved, or lost. */
 	static int mremap(vm_area_struct *vma)
 	{
-		return is_aligned(vma->vm_start, Size) ? 0 : -EINVAL;
+		if (!is_aligned(vma->vm_start, Size))
+			return -EINVAL;
+		if constexpr (mremap_needs_flush)
+			compat::flush_mm(*vma->vm_mm);
+		return 0;
 	}
 
 	static unsigned long pagesize(vm_area_struct *) { return Size; }
@@ -125,31 +129,56 @@ template <u64 Size> struct MappingOps {
 				    vma.vm_end - vma.vm_start, 1);
 	}
 
+	/* Before protections are changed. What was lost earlier is writable in some TLB still. */
 	static int mprotect(vm_area_struct *vma, unsigned long, unsigned long, unsigned long)
 	{
-		forget(*vma);
+		if constexpr (loses_pud && compat::mprotect_loses_pud)
+			forget(*vma);
+		compat::flush_mm(*vma->vm_mm);
 		return 0;
 	}
 
-	/* The target of a move, before the move; a child's copy at fork has no entries yet. */
+	/*
+	 * The target of a move, before the move, unless it merges with its neighbour; a child's copy
+	 * at fork has no entries yet.
+	 */
 	static void open(vm_area_struct *vma)
 	{
 		if (vma->vm_mm == kernel::current_task()->mm)
 			forget(*vma);
 	}
+
+	/*
+	 * After the entries were taken out. Nobody comes back to the address space of a process that
+	 * has ended.
+	 */
+	static void close(vm_area_struct *vma)
+	{
+		if (atomic_read(&vma->vm_mm->mm_users))
+			compat::flush_mm(*vma->vm_mm);
+	}
+
+	static constexpr bool loses_pmd = Size == PMD_SIZE && compat::madvise_loses_pmd;
+	static constexpr bool loses_pud = Size == PUD_SIZE;
+	static constexpr bool mremap_needs_flush = loses_pmd || (loses_pud && compat::mremap_loses_pud);
 };
 
+/*
+ * An operation is there only where the kernel loses entries, since each has its price: with close()
+ * mappings do not merge.
+ */
 template <u64 Size> constexpr vm_operations_struct make_ops()
 {
 	using Ops = MappingOps<Size>;
 
-	constexpr bool is_pud = Size == PUD_SIZE;
+	constexpr bool mprotect = Ops::loses_pmd || (Ops::loses_pud && compat::mprotect_loses_pud);
 
 	return {
-		.open = is_pud && compat::mremap_loses_pud ? Ops::open : nullptr,
+		.open = Ops::loses_pud && compat::mremap_loses_pud ? Ops::open : nullptr,
+		.close = Ops::loses_pmd ? Ops::close : nullptr,
 		.may_split = Ops::may_split,
 		.mremap = Ops::mremap,
-		.mprotect = is_pud && compat::mprotect_loses_pud ? Ops::mprotect : nullptr,
+		.mprotect = mprotect ? Ops::mprotect : nullptr,
 		.fault = Observed<Ops>::fault,
 		.huge_fault = Observed<Ops>::huge_fault,
 		.pagesize = Ops::pagesize,

@@ -138,11 +138,27 @@ inline void flush_tlbs()
 	on_each_cpu([](void *) { __flush_tlb_all(); }, nullptr, 1);
 }
 
-/*
- * Whether mprotect(), or mremap(), takes a device's PUD for a broken one and drops it without a
- * flush, so that processors go on using the old translation. The first was mended for 6.12, the
- * second was not.
+/**
+ * flush_mm() - make every processor forget every translation of @mm, and disturb no processor that
+ * does not run it.
+ *
+ * Who runs @mm is in its mask, and is told. Who runs it next finds a new generation and flushes by
+ * itself, as after a flush of the kernel's own, flush_tlb_mm(), which is not for modules.
+ * Context: process context, may sleep.
  */
+inline void flush_mm(mm_struct &mm)
+{
+	/* A barrier, too: the mask is read after whatever was written to the page tables. */
+	atomic64_inc_return(&mm.context.tlb_gen);
+	on_each_cpu_mask(mm_cpumask(&mm), [](void *) { __flush_tlb_all(); }, nullptr, 1);
+}
+
+/*
+ * Whether madvise(MADV_COLD) and MADV_PAGEOUT, mprotect(), or mremap(), take a device's large entry
+ * for a broken one and drop it without a flush, so that processors go on using the old translation:
+ * the first two for a PMD and a PUD, until 6.12 at the latest; the last for a PUD, to this day.
+ */
+constexpr bool madvise_loses_pmd = LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0);
 constexpr bool mprotect_loses_pud = LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0);
 constexpr bool mremap_loses_pud = true;
 
