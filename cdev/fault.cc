@@ -5,13 +5,19 @@
  * the page table; nothing writes a struct page.
  *
  * There is one table of operations for each alignment, and a mapping gets the one of its instance.
- * So the size of a fault is known when this is compiled, and what a mapping was made for cannot be
+ * So the size of a page is known when this is compiled, and what a mapping was made for cannot be
  * confused with what its instance has become since: a mapping that was on its way while the
  * alignment changed gets SIGBUS.
+ *
+ * A page of the device is mapped by one entry of its size, or by smaller ones where the kernel does
+ * not ask for large ones (transparent huge pages are off for the process or the mapping) or where
+ * there are finer page tables already. That is a matter of the page tables alone: what is refused,
+ * taken away, pinned or poisoned is always a page of the device.
  */
 #include "cdev/fault_around.hpp"
 #include "cdev/instance.hpp"
 #include "cdev/observe.hpp"
+#include "cdev/tracked.hpp"
 #include "core/bad_pages.hpp"
 #include "core/compat.hpp"
 #include "core/params.h"
@@ -39,18 +45,21 @@ constexpr vm_fault_t fenced = VM_FAULT_RETRY;
 
 /* The operations of a mapping of an instance that is aligned to @Size bytes. */
 template <u64 Size> struct MappingOps {
-	static vm_fault_t map_page(vm_fault &vmf)
+	/* Maps @Entry bytes of a page of the device, those around the fault's address. */
+	template <u64 Entry> static vm_fault_t map(vm_fault &vmf)
 	{
+		static_assert(Entry <= Size);
+
 		vm_fault_t result;
 
-		while ((result = try_map_page(vmf)) == fenced) {
+		while ((result = try_map<Entry>(vmf)) == fenced) {
 			if (!instance_of(*vmf.vma).fence_lifted())
 				return VM_FAULT_SIGBUS;
 		}
 		return result;
 	}
 
-	static vm_fault_t try_map_page(vm_fault &vmf)
+	template <u64 Entry> static vm_fault_t try_map(vm_fault &vmf)
 	{
 		const vm_area_struct &vma = *vmf.vma;
 		const auto live = instance_of(vma).live().try_access();
@@ -80,29 +89,59 @@ template <u64 Size> struct MappingOps {
 		if (bad_pages->any(pfn, Pages::from_bytes(Size))) [[unlikely]]
 			return VM_FAULT_HWPOISON;
 		test_delay();
-		if constexpr (Size == PAGE_SIZE) {
-			if (has_neighbours(vmf) && map_around(vmf, pgoff, extent->before(live->fence)))
+
+		/* Nothing, if the entry is as large as the page. */
+		const Pages into = Pages::from_bytes(align_down(vmf.address, Entry) - start);
+
+		if constexpr (Entry == PAGE_SIZE) {
+			if (is_tracked(vma)) [[unlikely]]
+				return map_tracked(vmf, pfn + into);
+			if (has_neighbours(vmf) &&
+			    map_around(vmf, pgoff + into, extent->before(live->fence)))
 				return VM_FAULT_NOPAGE;
 		}
-		return compat::insert_entry<Size>(vmf, pfn);
+		return compat::insert_entry<Entry>(vmf, pfn + into);
 	}
 
-	static vm_fault_t fault(vm_fault *vmf)
+	/*
+	 * entry_size() - what a fault maps that the kernel has asked for nothing large in: a PMD all
+	 * the same, unless there is a page table in its place, or each page's writes are tracked.
+	 */
+	static u64 entry_size(const vm_fault &vmf)
 	{
 		if constexpr (Size == PAGE_SIZE)
-			return map_page(*vmf);
+			return PAGE_SIZE;
 		else
-			return VM_FAULT_SIGBUS;
+			return is_tracked(*vmf.vma) || compat::has_table(vmf) ? PAGE_SIZE : PMD_SIZE;
 	}
 
-	/* Larger than the alignment falls back to it, smaller is an error. */
+	/* @entry: of entry_size() */
+	static vm_fault_t fault(vm_fault *vmf, [[maybe_unused]] u64 entry)
+	{
+		if constexpr (Size > PAGE_SIZE) {
+			if (entry == PMD_SIZE)
+				return map<PMD_SIZE>(*vmf);
+		}
+		return map<PAGE_SIZE>(*vmf);
+	}
+
+	/* Larger than the page falls back to it, and so does all that is large where each page counts. */
 	static vm_fault_t huge_fault(vm_fault *vmf, compat::HugeFaultSize size)
 	{
-		if (compat::fault_size(size) > Size)
+		const u64 entry = compat::fault_size(size);
+
+		if (entry > Size || is_tracked(*vmf->vma))
 			return VM_FAULT_FALLBACK;
-		if (compat::fault_size(size) < Size)
-			return VM_FAULT_SIGBUS;
-		return map_page(*vmf);
+		if constexpr (Size == PUD_SIZE) {
+			if (entry == PUD_SIZE)
+				return map<PUD_SIZE>(*vmf);
+		}
+		/* A PMD of a larger page: its PUD is a page table already. */
+		if constexpr (Size > PAGE_SIZE) {
+			if (entry == PMD_SIZE)
+				return map<PMD_SIZE>(*vmf);
+		}
+		return VM_FAULT_FALLBACK;
 	}
 
 	static int may_split(vm_area_struct *, unsigned long address)

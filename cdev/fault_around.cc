@@ -163,12 +163,14 @@ private:
 	}
 
 	/*
-	 * As the kernel made @model, but not written to yet; and read-only where the VMA wants to be
-	 * told of the first write, of which the model may have told already.
+	 * As the kernel made @model, but not written to yet, and without what userfaultfd has said
+	 * of that page alone; and read-only where the VMA wants to be told of the first write, of
+	 * which the model may have told already.
 	 */
 	[[nodiscard]] pgprot_t protection_like(pte_t model) const
 	{
-		const pte_t clean = pte_mkclean(pte_clear_soft_dirty(model));
+		const pte_t clean =
+			pte_clear_uffd_wp(pte_mkclean(pte_clear_soft_dirty(model)));
 
 		if (pte_write(pfn_pte(pfn_.n, vma_.vm_page_prot)))
 			return pte_pgprot(clean);

@@ -33,7 +33,12 @@ inline vm_fault_t observe(const vm_fault &vmf, u64 size, vm_fault_t result)
 
 /* The fault operations of @Ops, observed. */
 template <class Ops> struct Observed {
-	static vm_fault_t fault(vm_fault *vmf) { return observe(*vmf, PAGE_SIZE, Ops::fault(vmf)); }
+	static vm_fault_t fault(vm_fault *vmf)
+	{
+		const u64 size = Ops::entry_size(*vmf);
+
+		return observe(*vmf, size, Ops::fault(vmf, size));
+	}
 	static vm_fault_t huge_fault(vm_fault *vmf, compat::HugeFaultSize size)
 	{
 		return observe(*vmf, compat::fault_size(size), Ops::huge_fault(vmf, size));

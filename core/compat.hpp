@@ -103,6 +103,28 @@ template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, 
 }
 
 /**
+ * has_table() - whether there is a page table under a fault's PMD: no entry of PMD_SIZE can be
+ * inserted.
+ */
+[[nodiscard]] inline bool has_table(const vm_fault &vmf)
+{
+	const pmd_t pmd = READ_ONCE(*vmf.pmd);
+
+	return !pmd_none(pmd) && !pmd_leaf(pmd);
+}
+
+/**
+ * tracked_entry() - an entry of a page, as insert_entry() makes it for @vma, but for the mark of
+ * userfaultfd that nobody has written to the page since; and not writable, so that the kernel hears
+ * of it.
+ */
+[[nodiscard]] inline pte_t tracked_entry(const vm_area_struct &vma, Pfn pfn)
+{
+	/* Up to 6.16 pages of devices have a mark of their own. */
+	return pte_mkuffd_wp(pte_mkdevmap(pfn_pte(pfn.n, vma.vm_page_prot)));
+}
+
+/**
  * find_area() - free addresses of the current process, as mmap(2) would choose them.
  * @file: to be mapped
  * @address: where the process would like it, or 0

@@ -144,7 +144,7 @@ done
 # any page of the machine went bad.
 # fail_nth: a kernel that has no memory for a module's jump labels or events, or for a memory map, says
 # so by a WARNING.
-device_tests='mmap_semantics fault_sizes node_alias gup sysfs_abi permissions stale_tlb'
+device_tests='mmap_semantics fault_sizes node_alias gup sysfs_abi permissions stale_tlb write_tracking'
 module_tests='load_unload provider_unload'
 machines=(
 	"hmem|--memory=hmem-numa --mem-size=256M --load|loaded|UNIDAX_EXPECT_ALIGNS=2097152|$device_tests"

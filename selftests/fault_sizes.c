@@ -6,6 +6,7 @@
  * through everything that splits, moves, copies or advises a mapping.
  */
 #define _GNU_SOURCE
+#include <sys/prctl.h>
 #include "unidax_test.h"
 #include "kselftest_harness.h"
 
@@ -388,6 +389,133 @@ TEST_F(fault_sizes, no_huge_page)
 	EXPECT_EQ(0, touch_write(self->p + align - 1, 0x73));
 	EXPECT_EQ(0x72, self->p[0]);
 	EXPECT_EQ(0x73, self->p[align - 1]);
+}
+
+/*
+ * Transparent huge pages are a policy about ordinary memory. Where they are off,
+ * the kernel asks the driver for pages of 4 KiB only; a device of larger ones
+ * works all the same.
+ */
+#define THP "/sys/kernel/mm/transparent_hugepage/enabled"
+
+enum thp_off { BY_NOTHING, BY_ADVICE, BY_PRCTL, BY_SYSFS, BY_ALL };
+
+struct without_thp {
+	const char *node;
+	size_t align, length;
+	enum thp_off how;
+};
+
+static int thp_off(enum thp_off how, char *p, size_t length)
+{
+	if ((how == BY_PRCTL || how == BY_ALL) && prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
+		return 1;
+	return (how == BY_ADVICE || how == BY_ALL) && madvise(p, length, MADV_NOHUGEPAGE);
+}
+
+/* In a child; the number of what was wrong. */
+static int works_without_thp(void *arg)
+{
+	struct without_thp *want = arg;
+	size_t align = want->align, length = want->length, step = align / 8, at;
+	int fd = open(want->node, O_RDWR | O_CLOEXEC), zero = open("/dev/zero", O_RDONLY);
+	char *p = map_shared(fd, length, 0), *other = map_shared(fd, length, 0), *target;
+	int pipes[2];
+
+	if (align == PAGE)
+		step = PAGE;
+	if (p == MAP_FAILED || other == MAP_FAILED || pipe(pipes))
+		return 1;
+	/* One page by large entries, before. */
+	if (touch_write(other, 1) || thp_off(want->how, p, length))
+		return 2;
+	for (at = 0; at < length; at += step)
+		if (touch_write(p + at, at / step) || touch_write(p + at + PAGE - 1, 7))
+			return 3;
+	for (at = 0; at < length; at += step)
+		if (other[at] != (char)(at / step) || other[at + PAGE - 1] != 7)
+			return 4;
+	/* A large page as before: no more faults than it has parts of 2 MiB. */
+	if (align == MIB(2)) {
+		long before;
+
+		if (madvise(p, length, MADV_DONTNEED))
+			return 5;
+		before = minor_faults();
+		for (at = 0; at < length; at += PAGE)
+			(*(volatile char *)(p + at))++;
+		if (minor_faults() - before > (long)(2 * (length / align)))
+			return 6;
+	}
+	/* By system calls, at pages that nobody has touched. */
+	if (madvise(p, length, MADV_DONTNEED))
+		return 7;
+	if (read(zero, p, PAGE) != PAGE || write(pipes[1], p + length - 16, 16) != 16)
+		return 8;
+	/* Half of it with large entries again. */
+	if (want->how == BY_PRCTL && prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0))
+		return 9;
+	if (want->how == BY_ADVICE && madvise(p, length, MADV_HUGEPAGE))
+		return 10;
+	for (at = 0; at < length; at += step)
+		if (touch_write(p + at, 3))
+			return 11;
+	/* And what moves, protects and removes. */
+	target = reserve_address(length, align);
+	if (mremap(p, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, target) != target)
+		return 12;
+	if (touch_read(target) || target[length - step] != 3 || touch_read(p) != SIGSEGV)
+		return 13;
+	if (mprotect(target, align, PROT_READ) || touch_write(target, 1) != SIGSEGV ||
+	    touch_read(target))
+		return 14;
+	if (align > PAGE && (!munmap(target, PAGE) || errno != EINVAL))
+		return 15;
+	if (munmap(target, align) || touch_read(target) != SIGSEGV)
+		return 16;
+	return 0;
+}
+
+#define EXPECT_WORKS_WITHOUT_THP(_how) do {					\
+	struct without_thp _want = {						\
+		.node = self->dev.node, .align = variant->align,		\
+		.length = self->length, .how = _how,				\
+	};									\
+	REQUIRE_UNITS(1);							\
+	EXPECT_EQ(0, in_child(works_without_thp, &_want));			\
+} while (0)
+
+TEST_F(fault_sizes, thp_disabled_by_nobody)
+{
+	EXPECT_WORKS_WITHOUT_THP(BY_NOTHING);
+}
+
+TEST_F(fault_sizes, thp_disabled_by_advice)
+{
+	EXPECT_WORKS_WITHOUT_THP(BY_ADVICE);
+}
+
+TEST_F(fault_sizes, thp_disabled_by_prctl)
+{
+	EXPECT_WORKS_WITHOUT_THP(BY_PRCTL);
+}
+
+TEST_F(fault_sizes, thp_disabled_for_all)
+{
+	char was[64], *end;
+	ssize_t n = sysfs_read(THP, was, sizeof(was));
+
+	if (n <= 0 || geteuid())
+		SKIP(return, "no transparent huge pages, or not root");
+	ASSERT_EQ(0, sysfs_write(THP, "never"));
+	EXPECT_WORKS_WITHOUT_THP(BY_SYSFS);
+	EXPECT_WORKS_WITHOUT_THP(BY_ALL);
+	/* The one in brackets. */
+	end = strchr(was, ']');
+	if (end && strchr(was, '[')) {
+		*end = '\0';
+		EXPECT_EQ(0, sysfs_write(THP, strchr(was, '[') + 1));
+	}
 }
 
 TEST_HARNESS_MAIN
