@@ -5,7 +5,6 @@
 #include "core/backing.hpp"
 #include "core/bad_pages.hpp"
 #include "core/compat.hpp"
-#include "core/memory_failure.hpp"
 
 namespace unidax {
 namespace {
@@ -54,22 +53,25 @@ Backing::Backing(RequestedRange range, Alignment align, int node, int id)
 
 constinit const dev_pagemap_ops Backing::map_ops = {
 	/* Never -EOPNOTSUPP, or the kernel's own handler would go on with it. */
-	.memory_failure = [](dev_pagemap *map, unsigned long pfn, unsigned long count, int) -> int {
+	.memory_failure = [](dev_pagemap *map, unsigned long pfn, unsigned long count,
+			     int flags) -> int {
 		/* SAFETY: only the maps of chunks have these operations, and the caller keeps
 		 * this one. */
-		fail(*container_of(map, Chunk, map), {pfn}, {count});
+		fail(*container_of(map, Chunk, map), {pfn}, {count},
+		     flags & MF_ACTION_REQUIRED ? memory_failure::Touched::by_current :
+						  memory_failure::Touched::by_nobody);
 		return 0;
 	},
 };
 
-void Backing::fail(const Chunk &chunk, Pfn first, Pages count)
+void Backing::fail(const Chunk &chunk, Pfn first, Pages count, memory_failure::Touched touched)
 {
 	Backing *const backing = READ_ONCE(chunk.backing);
 
 	for (Pages at; at < count; at += Pages{1}) {
 		bad_pages->add(first + at);
 		if (backing)
-			memory_failure::isolate(first + at, backing->id_);
+			memory_failure::isolate(first + at, backing->id_, touched);
 	}
 	if (!backing)
 		return;

@@ -11,6 +11,7 @@
 #include "core/cancellation.hpp"
 #include "core/extent.hpp"
 #include "core/lock.hpp"
+#include "core/memory_failure.hpp"
 
 namespace unidax {
 
@@ -141,7 +142,8 @@ private:
 	static const dev_pagemap_ops map_ops;
 
 	/* fail() - @count pages of @chunk from @first on are bad. Context: as map_ops. */
-	static void fail(const Chunk &chunk, Pfn first, Pages count);
+	static void fail(const Chunk &chunk, Pfn first, Pages count,
+			 memory_failure::Touched touched);
 
 	[[nodiscard]] Result<> map_all();
 	[[nodiscard]] Result<> map(Chunk &chunk);

@@ -14,13 +14,16 @@
  *           core: Revocable           the fault lock: faults share it, shrink and revoke exclude
  *             i_mmap_rwsem, page-table lock (the kernel's)
  *   cdev: State::minors (CyclicIds)   innermost: which number comes next
- *   mf_mutex (the kernel's)           a memory failure takes the fault lock inside, exclusively, and
+ *   mf_mutex (the kernel's)           a memory failure takes the fault lock inside, exclusively;
+ *                                     i_mmap_rwsem, shared; alloc_lock of tasks; what
+ *                                     mounting proc and opening a file of it takes;
  *                                     core: Backing::watcher_lock_
  *
- * mf_mutex holds up the handling of every other bad page in the machine. Of the two locks that are
- * taken under it, the fault lock is never held while memory is searched, cleared or drained: by
- * faults for the making of an entry, exclusively for an unmapping and the exchange of a table.
- * Region::lock_ and change_lock_, which are held for longer, are not taken.
+ * mf_mutex holds up the handling of every other bad page in the machine; what is taken under it is
+ * taken one after the other. Of our two locks among that, the fault lock is never held while memory
+ * is searched, cleared or drained: by faults for the making of an entry, exclusively for an unmapping
+ * and the exchange of a table. Region::lock_ and change_lock_, which are held for longer, are not
+ * taken.
  *
  * Faults arrive with mmap_lock held and take the fault lock shared; nobody who holds it exclusively
  * touches user memory or mmap_lock. device_del() and kobject_del() wait for running attribute

@@ -13,6 +13,7 @@
 #include "core/memory_failure.hpp"
 #include "core/bad_pages.hpp"
 #include "core/compat.hpp"
+#include "core/early_kill.hpp"
 #include "core/events.hpp"
 #include "core/params.h"
 #include "core/ref.hpp"
@@ -51,6 +52,21 @@ void unmap(const inode &inode, Pgoff pgoff)
 	compat::flush_tlbs();
 }
 
+/* Take into @early who has the page @pfn of @inode in a page table and asked to be told of it. */
+void find_early(EarlyKill &early, const inode &inode, Pgoff pgoff, Pfn pfn, Touched touched)
+{
+	if (!mapping_mapped(inode.i_mapping))
+		return;
+	{
+		/* The faults that have looked at the list before are through: nobody gets the page. */
+		const FaultsExcluded excluded(*inode.i_mapping);
+	}
+	if (early.find(touched == Touched::by_current ? kernel::current_task()->mm : nullptr).ok())
+		early.look(*inode.i_mapping, pgoff, pfn);
+	else
+		pr_err("no memory to tell early who maps a bad page\n");
+}
+
 Result<> start()
 {
 	bad_pages.emplace();
@@ -66,7 +82,7 @@ void stop()
 
 } // namespace
 
-void isolate(Pfn pfn, int region)
+void isolate(Pfn pfn, int region, Touched touched)
 {
 	const page *const head = compound_head(pfn_to_page(pfn.n));
 	Result<Ref<inode>> owner = owner_of(*head);
@@ -78,8 +94,16 @@ void isolate(Pfn pfn, int region)
 
 	const Ref<inode> inode = owner.take();
 	const Pgoff pgoff{head->index + (pfn.n - page_to_pfn(head))};
+	EarlyKill early;
 
+	find_early(early, *inode, pgoff, pfn, touched);
 	unmap(*inode, pgoff);
+
+	const unsigned int told = early.send();
+
+	if (told)
+		pr_info("region %d: %u that map the bad page %#llx were sent SIGBUS\n", region, told,
+			pfn.bytes());
 	event::poison(region, pfn.bytes(), inode->i_rdev, pgoff.bytes());
 }
 

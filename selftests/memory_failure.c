@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include <poll.h>
+#include <pthread.h>
 #include "unidax_test.h"
 #include "kselftest_harness.h"
 #include "module_test.h"
@@ -17,6 +18,7 @@
 /* As <asm-generic/siginfo.h> has them. */
 #ifndef BUS_MCEERR_AR
 #define BUS_MCEERR_AR 4
+#define BUS_MCEERR_AO 5
 #endif
 #ifndef MADV_HWPOISON
 #define MADV_HWPOISON 100
@@ -307,6 +309,204 @@ TEST_F(memory_failure, data_path)
 	EXPECT_EQ(PAGE, not_zero(seen, PAGE));
 	/* Where there is something to write back, that of this page is lost. */
 	EXPECT_EQ(region_persistent(&self->region) ? -1 : 0, fsync(self->fd));
+}
+
+/* --- who is told before a touch ---------------------------------------- */
+
+#define EARLY_KILL "/proc/sys/vm/memory_failure_early_kill"
+
+/* What a watcher does before it waits. */
+enum {
+	TOUCHES = 1,		/* the page */
+	TWICE = 2,		/* maps, and touches, at a second address */
+	ASKS = 4,		/* to be told early */
+	ASKS_LATE = 8,		/* not to be */
+	ASKS_IN_THREAD = 16,	/* by a thread of its own */
+};
+
+struct notice {
+	int code;		/* si_code; 0: ready, or nothing came */
+	int lsb;
+	char *address;		/* ready: where it maps, else si_addr */
+	pid_t thread;
+};
+
+struct watcher {
+	pid_t pid;
+	int from;
+	struct notice ready;
+};
+
+static int notices = -1;
+
+static void tell(int code, void *address, int lsb)
+{
+	struct notice notice = {
+		.code = code, .lsb = lsb, .address = address, .thread = syscall(SYS_gettid)
+	};
+
+	if (write(notices, &notice, sizeof(notice)) != sizeof(notice))
+		_exit(1);
+}
+
+static void on_notice(int sig, siginfo_t *info, void *context)
+{
+	if (sig == SIGBUS)
+		tell(info->si_code, info->si_addr, info->si_addr_lsb);
+	else
+		tell(0, NULL, 0);
+}
+
+static void ask(unsigned long policy)
+{
+	prctl(PR_MCE_KILL, PR_MCE_KILL_SET, policy, 0, 0);
+}
+
+static void *ask_in_thread(void *address)
+{
+	ask(PR_MCE_KILL_EARLY);
+	tell(0, address, 0);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void watch(FIXTURE_DATA(memory_failure) *self, int what)
+{
+	struct sigaction action = { .sa_sigaction = on_notice, .sa_flags = SA_SIGINFO };
+	int fd = instance_open(self->a, O_RDWR);
+	char *p = map_shared(fd, self->size, 0), *second = p;
+	pthread_t thread;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Of two signals at once the first one's handler is through before the other's begins. */
+	sigfillset(&action.sa_mask);
+	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	if (what & TWICE)
+		second = map_shared(fd, self->size, 0);
+	if (p == MAP_FAILED || second == MAP_FAILED)
+		_exit(1);
+	if (what & TOUCHES)
+		p[self->bad] = second[self->bad] = 1;
+	if (what & ASKS)
+		ask(PR_MCE_KILL_EARLY);
+	if (what & ASKS_LATE)
+		ask(PR_MCE_KILL_LATE);
+	if (what & ASKS_IN_THREAD)
+		pthread_create(&thread, NULL, ask_in_thread, p);
+	else
+		tell(0, second < p ? second : p, 0);
+	for (;;)
+		pause();
+}
+
+static bool watcher_start(struct watcher *watcher, FIXTURE_DATA(memory_failure) *self, int what)
+{
+	int to[2];
+
+	if (pipe2(to, O_CLOEXEC))
+		return false;
+	watcher->from = to[0];
+	watcher->pid = fork();
+	if (!watcher->pid) {
+		notices = to[1];
+		watch(self, what);
+	}
+	close(to[1]);
+	return read(to[0], &watcher->ready, sizeof(watcher->ready)) == sizeof(watcher->ready);
+}
+
+/* What it was told until now. A signal that came before this one's is there before its. */
+static struct notice watcher_ask(struct watcher *watcher)
+{
+	struct notice first = { .code = -1 }, next;
+
+	syscall(SYS_tgkill, watcher->pid, watcher->ready.thread, SIGUSR1);
+	if (read(watcher->from, &first, sizeof(first)) != sizeof(first))
+		first.code = -1;
+	/* The answer to this one is behind. */
+	if (first.code > 0 && (read(watcher->from, &next, sizeof(next)) != sizeof(next) || next.code))
+		first.code = -1;
+	return first;
+}
+
+static void watcher_end(struct watcher *watcher)
+{
+	kill(watcher->pid, SIGKILL);
+	child_verdict(watcher->pid);
+	close(watcher->from);
+}
+
+#define EXPECT_TOLD(_watcher) do {						\
+	struct notice _notice = watcher_ask(_watcher);				\
+	EXPECT_EQ(BUS_MCEERR_AO, _notice.code);					\
+	EXPECT_EQ((_watcher)->ready.address + self->unit, _notice.address);	\
+	EXPECT_EQ(__builtin_ctzl(self->unit), _notice.lsb);			\
+	EXPECT_EQ((_watcher)->ready.thread, _notice.thread);			\
+} while (0)
+
+#define EXPECT_NOT_TOLD(_watcher) EXPECT_EQ(0, watcher_ask(_watcher).code)
+
+TEST_F(memory_failure, early_notice)
+{
+	static const struct {
+		int what;
+		bool told;
+	} cases[] = {
+		{ TOUCHES | ASKS, true },
+		{ TOUCHES | ASKS, true },
+		{ TOUCHES | ASKS | TWICE, true },
+		{ TOUCHES | ASKS_IN_THREAD, true },
+		{ TOUCHES, false },
+		{ TOUCHES | ASKS_LATE, false },
+		{ ASKS, false },
+	};
+	struct watcher watchers[ARRAY_SIZE(cases)];
+	unsigned int i;
+
+	REQUIRE_REGION(&self->region, variant->align);
+	REQUIRE_INJECTION();
+	ASSERT_EQ(0, touch_write(self->p + self->bad, 1));
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		ASSERT_TRUE(watcher_start(&watchers[i], self, cases[i].what));
+	ASSERT_EQ(0, inject_at(where(self->a, self->bad)));
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		if (cases[i].told)
+			EXPECT_TOLD(&watchers[i]);
+		else
+			EXPECT_NOT_TOLD(&watchers[i]);
+	}
+	/* Who did not ask is told by a touch, as ever. */
+	EXPECT_EQ(0, is_bad(self->p + self->bad));
+	/* What is in no page table any more is nobody's to be told of again. */
+	ASSERT_EQ(0, inject_at(where(self->a, self->bad)));
+	EXPECT_NOT_TOLD(&watchers[0]);
+	for (i = 0; i < ARRAY_SIZE(cases); i++)
+		watcher_end(&watchers[i]);
+}
+
+/* Who says nothing is told as the administrator wants it. */
+TEST_F(memory_failure, early_notice_by_default)
+{
+	struct watcher silent, late, untouched;
+	char before[16];
+
+	REQUIRE_REGION(&self->region, variant->align);
+	REQUIRE_INJECTION();
+	ASSERT_LT(0, sysfs_read(EARLY_KILL, before, sizeof(before)));
+	ASSERT_TRUE(watcher_start(&silent, self, TOUCHES));
+	ASSERT_TRUE(watcher_start(&late, self, TOUCHES | ASKS_LATE));
+	ASSERT_TRUE(watcher_start(&untouched, self, 0));
+	ASSERT_EQ(0, sysfs_write(EARLY_KILL, "1"));
+	EXPECT_EQ(0, inject_at(where(self->a, self->bad)));
+	EXPECT_EQ(0, sysfs_write(EARLY_KILL, before));
+	EXPECT_TOLD(&silent);
+	EXPECT_NOT_TOLD(&late);
+	EXPECT_NOT_TOLD(&untouched);
+	watcher_end(&silent);
+	watcher_end(&late);
+	watcher_end(&untouched);
 }
 
 /* --- who gets it ------------------------------------------------------- */
