@@ -19,25 +19,26 @@
 
 namespace unidax::cdev {
 
-Result<Span> Span::take(Instance &instance, u64 at, u64 want)
+Result<Span> Span::take(Instance &instance, u64 at, u64 want, Waiting waiting)
 {
 	while (true) {
-		Result<Span> span = try_take(instance, at, want);
+		Result<Span> span = try_take(instance, at, want, waiting);
 
-		if (span.errno_value() != fenced)
+		if (span.errno_value() != fenced || waiting == Waiting::forbidden)
 			return span;
 		if (!instance.fence_lifted())
 			return Error(-EINTR);
 	}
 }
 
-Result<Span> Span::try_take(Instance &instance, u64 at, u64 want)
+Result<Span> Span::try_take(Instance &instance, u64 at, u64 want, Waiting waiting)
 {
 	const u64 unit = instance.region_spec().align;
-	const auto live = instance.live().try_access();
+	const auto live = waiting == Waiting::allowed ? instance.live().try_access()
+						      : instance.live().try_access_nowait();
 
 	if (!live)
-		return Error(-ENXIO);
+		return Error(instance.live().revoked() ? -ENXIO : -EAGAIN);
 	if (!live->usable())
 		return Error(-EBUSY);
 
@@ -146,14 +147,15 @@ void test_delay()
 
 /* Copy something at @at, bytes, at most a span. 0 at the end of the instance. */
 template <class Direction>
-Result<size_t> transfer_some(Instance &instance, u64 at, iov_iter &buffer)
+Result<size_t> transfer_some(Instance &instance, u64 at, iov_iter &buffer, Waiting waiting)
 {
 	/* Of the buffer, bytes that are there for all that is known. */
 	size_t there = Span::most;
 
 	while (true) {
 		{
-			const Span span = TRY(Span::take(instance, at, iov_iter_count(&buffer)));
+			const Span span =
+				TRY(Span::take(instance, at, iov_iter_count(&buffer), waiting));
 
 			if (!span.size())
 				return size_t{0};
@@ -172,6 +174,8 @@ Result<size_t> transfer_some(Instance &instance, u64 at, iov_iter &buffer)
 		/* Other buffers than a process's are always there, unless they are full. */
 		if (!user_backed_iter(&buffer))
 			return Error(-EFAULT);
+		if (waiting == Waiting::forbidden)
+			return Error(-EAGAIN);
 		/*
 		 * Next time only that far: a copy that meets a page that is not there need not have
 		 * copied every byte before it (copy_user_nocache(), 6.12).
@@ -186,10 +190,12 @@ Result<size_t> transfer_some(Instance &instance, u64 at, iov_iter &buffer)
 template <class Direction> Result<> transfer(kiocb &request, iov_iter &buffer)
 {
 	Instance &instance = Instance::of(*request.ki_filp);
+	const Waiting waiting =
+		request.ki_flags & IOCB_NOWAIT ? Waiting::forbidden : Waiting::allowed;
 
 	while (iov_iter_count(&buffer)) {
 		const size_t count =
-			TRY(transfer_some<Direction>(instance, request.ki_pos, buffer));
+			TRY(transfer_some<Direction>(instance, request.ki_pos, buffer, waiting));
 
 		if (!count) {
 			if (Direction::past_the_end_is_an_error)
@@ -202,9 +208,19 @@ template <class Direction> Result<> transfer(kiocb &request, iov_iter &buffer)
 	return {};
 }
 
-/* What a system call returns: an error only when nothing was done before it. */
-ssize_t outcome(const Result<> &result, size_t done)
+/*
+ * What a system call returns: an error only when nothing was done before it.
+ *
+ * But io_uring, which asks without waiting first, takes a short count of a character device for the
+ * answer, and of -EAGAIN makes another attempt, from the start, where it can sleep. Who uses it is
+ * to get what a call that waits would have moved.
+ */
+ssize_t outcome(kiocb &request, const Result<> &result, size_t done)
 {
+	if (result.errno_value() == -EAGAIN && !is_sync_kiocb(&request)) {
+		request.ki_pos -= done;
+		return -EAGAIN;
+	}
 	return done ? done : result.errno_value();
 }
 
@@ -253,7 +269,7 @@ ssize_t read_iter(kiocb *request, iov_iter *to)
 	const size_t before = iov_iter_count(to);
 	const Result<> result = transfer<Read>(*request, *to);
 
-	return outcome(result, before - iov_iter_count(to));
+	return outcome(*request, result, before - iov_iter_count(to));
 }
 
 ssize_t write_iter(kiocb *request, iov_iter *from)
@@ -268,7 +284,7 @@ ssize_t write_iter(kiocb *request, iov_iter *from)
 
 	/* Every write is complete on the media when it returns, O_SYNC or not. */
 	pmem_wmb();
-	return outcome(result, before - iov_iter_count(from));
+	return outcome(*request, result, before - iov_iter_count(from));
 }
 
 int fsync(file *file, loff_t first, loff_t last, int)

@@ -8,6 +8,9 @@
 
 namespace unidax::cdev {
 
+/* Whether the caller can sleep; one that cannot (RWF_NOWAIT, io_uring) gets -EAGAIN instead. */
+enum class Waiting { allowed, forbidden };
+
 /*
  * A stretch of an instance, in the kernel's direct map, whose pages are held by their counts as
  * get_user_pages() would hold them: nobody else gets the bytes meanwhile, and a shrink waits.
@@ -25,11 +28,12 @@ public:
 	/**
 	 * take() - hold what lies at @at, bytes into @instance: @want bytes, or less; none at and
 	 * after the end.
-	 * Context: process context, no guard held; may sleep.
+	 * Context: process context, no guard held; may sleep unless @waiting is forbidden.
 	 * Errors: -ENXIO (removed), -EBUSY (System RAM), -EIO (the first page is known to be bad),
-	 * -EINTR.
+	 * -EAGAIN (would sleep), -EINTR.
 	 */
-	[[nodiscard]] static Result<Span> take(Instance &instance, u64 at, u64 want);
+	[[nodiscard]] static Result<Span> take(Instance &instance, u64 at, u64 want,
+					       Waiting waiting = Waiting::allowed);
 
 	Span(Span &&other)
 		: bytes_(other.bytes_), size_(other.size_), first_(other.first_),
@@ -46,11 +50,12 @@ public:
 	void write_back(size_t count) const { arch_wb_cache_pmem(bytes_, count); }
 
 private:
-	/* Only inside: what is asked for lies behind a fence. */
+	/* What is asked for lies behind a fence; who can wait does not see it. */
 	static const int fenced = -EAGAIN;
 
 	/* take(), once. */
-	[[nodiscard]] static Result<Span> try_take(Instance &instance, u64 at, u64 want);
+	[[nodiscard]] static Result<Span> try_take(Instance &instance, u64 at, u64 want,
+						   Waiting waiting);
 
 	Span(Pfn first, Pages unit) : bytes_(nullptr), size_(0), first_(first), unit_(unit) {}
 

@@ -38,6 +38,8 @@ int open(inode *node, file *file)
 	file->f_mapping = instance.inode().i_mapping;
 	file->f_wb_err = filemap_sample_wb_err(file->f_mapping);
 	file->f_sb_err = file_sample_sb_err(file);
+	/* read_iter() and write_iter() know how to come back instead of sleeping. */
+	file->f_mode |= FMODE_NOWAIT;
 	file->private_data = &instance;
 	event::open(instance.name(), file->f_flags);
 	return 0;

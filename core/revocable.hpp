@@ -153,6 +153,24 @@ public:
 	}
 
 	/**
+	 * try_access_nowait() - like try_access(), but empty, too, if that would have to wait:
+	 * revoked() tells.
+	 * Context: any in which a trylock may be had.
+	 */
+	[[nodiscard]] Shared try_access_nowait() NO_THREAD_SAFETY_ANALYSIS
+	{
+		if (!down_read_trylock(&lock_))
+			return Shared(nullptr);
+		if (alive_) [[likely]]
+			return Shared(this);
+		up_read(&lock_);
+		return Shared(nullptr);
+	}
+
+	/** revoked() - whether the door is closed, for good once it was open. Context: any. */
+	[[nodiscard]] bool revoked() const { return !READ_ONCE(alive_); }
+
+	/**
 	 * exclusive() - like try_access(), but alone: no reader is inside while the guard exists.
 	 * Context: process context, sleeps until the readers are out.
 	 */
@@ -184,7 +202,7 @@ public:
 			up_write(&lock_);
 			return;
 		}
-		alive_ = false;
+		WRITE_ONCE(alive_, false);
 		T value(move(value_));
 		value_.~T();
 		up_write(&lock_);

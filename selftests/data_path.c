@@ -3,7 +3,8 @@
  * data_path: read, write, their vectored and positioned kin, splice, lseek and
  * fsync on a device. Any offset and any length, across pages, compound pages and
  * extents; the same bytes as through a mapping; the end; buffers that are not
- * there, that map the very device, that never come (userfaultfd); an instance
+ * there, that map the very device, that never come (userfaultfd); callers that
+ * do not wait (RWF_NOWAIT, io_uring); an instance
  * that is resized, removed and unloaded meanwhile, and no byte of a neighbour in
  * either direction; the usual tools, fio among them where it is installed; at
  * the end poison.
@@ -12,6 +13,7 @@
  * while it holds its pages, which makes the races with a resize likely.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
@@ -23,6 +25,7 @@
 #include "module_test.h"
 #include "resize.h"
 #include "tracing.h"
+#include "uring.h"
 
 #define DELAY "/sys/module/unidax/parameters/test_fault_delay_us"
 #define MARK_A 0xaa
@@ -306,11 +309,138 @@ TEST_F(data_path, sync)
 	ASSERT_LE(0, fd);
 	EXPECT_EQ(1000, pwrite(fd, self->buf, 1000, 77));
 	EXPECT_EQ(1000, pwritev2(self->fd, &iov, 1, 77, RWF_DSYNC));
-	EXPECT_EQ(EOPNOTSUPP, ERRNO_OF(preadv2(self->fd, &iov, 1, 77, RWF_NOWAIT)));
 	EXPECT_EQ(0, fsync(fd));
 	EXPECT_EQ(0, fdatasync(fd));
 	EXPECT_EQ(0, msync(self->p, self->size, MS_SYNC));
 	close(fd);
+}
+
+/* --- callers that do not wait ------------------------------------------ */
+
+static ssize_t now(int fd, bool writes, void *buffer, size_t length, off_t at)
+{
+	struct iovec iov = { .iov_base = buffer, .iov_len = length };
+
+	return writes ? pwritev2(fd, &iov, 1, at, RWF_NOWAIT) :
+			preadv2(fd, &iov, 1, at, RWF_NOWAIT);
+}
+
+TEST_F(data_path, nowait)
+{
+	size_t length = self->size - 5;
+	unsigned char *room, there;
+	ssize_t n;
+	int writes;
+
+	REQUIRE_REGION(&self->region, variant->align);
+	fill(self->buf, self->size, 9);
+	memset(self->copy, 0, self->size);
+	ASSERT_EQ(length, now(self->fd, true, self->buf, length, 5));
+	EXPECT_EQ(0, memcmp(self->buf, self->p + 5, length));
+	ASSERT_EQ(length, now(self->fd, false, self->copy, length, 5));
+	EXPECT_EQ(0, memcmp(self->buf, self->copy, length));
+	EXPECT_EQ(0, now(self->fd, false, self->copy, PAGE, self->size));
+	EXPECT_EQ(ENOSPC, ERRNO_OF(now(self->fd, true, self->buf, PAGE, self->size)));
+
+	for (writes = 0; writes < 2; writes++) {
+		room = anonymous(2 * PAGE);
+		ASSERT_NE(MAP_FAILED, room);
+		/* A buffer that is not there is not brought. */
+		EXPECT_EQ(EAGAIN, ERRNO_OF(now(self->fd, writes, room, PAGE, 0)));
+		ASSERT_EQ(0, mincore(room, PAGE, &there));
+		EXPECT_EQ(0, there);
+		/* As far as it is there; a copy to the media may end before that. */
+		room[0] = 1;
+		n = now(self->fd, writes, room, 2 * PAGE, 0);
+		EXPECT_TRUE(n == PAGE || (writes && (n > 0 ? n < PAGE : errno == EAGAIN)));
+		munmap(room, 2 * PAGE);
+	}
+}
+
+/* A writer of the fault lock waits for a fault that takes its time. */
+TEST_F(data_path, nowait_and_a_change)
+{
+	double start;
+
+	if (access(DELAY, F_OK))
+		SKIP(return, "no test build");
+	REQUIRE_REGION(&self->region, variant->align);
+	memset(self->copy, 1, PAGE);
+	ASSERT_EQ(0, sysfs_write(DELAY, "700000"));
+	self->pid = fork();
+	if (!self->pid) {
+		if (!fork()) {
+			touch_read(self->p);
+			_exit(0);
+		}
+		usleep(200000);
+		dax_resize(self->a, self->unit);
+		_exit(0);
+	}
+	usleep(400000);
+	start = seconds();
+	EXPECT_EQ(EAGAIN, ERRNO_OF(now(self->fd, true, self->copy, PAGE, 0)));
+	EXPECT_GT(0.3, seconds() - start);
+	EXPECT_EQ(0, child_verdict(self->pid));
+	self->pid = -1;
+	ASSERT_EQ(0, sysfs_write(DELAY, "0"));
+	EXPECT_EQ(PAGE, now(self->fd, true, self->copy, PAGE, 0));
+}
+
+/* How many threads this process has, the kernel's workers for it among them. */
+static int threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	int n = 0;
+
+	while (dir && readdir(dir))
+		n++;
+	if (dir)
+		closedir(dir);
+	return n - 2;
+}
+
+TEST_F(data_path, io_uring)
+{
+	size_t length = self->size / 2;
+	unsigned char *room;
+	struct ring ring;
+	int i, ret;
+
+	REQUIRE_REGION(&self->region, variant->align);
+	ret = ring_open(&ring);
+	if (ret == -ENOSYS || ret == -EPERM)
+		SKIP(return, "no io_uring: %s", strerror(-ret));
+	ASSERT_EQ(0, ret);
+	fill(self->buf, self->size, 10);
+	memset(self->copy, 0, self->size);
+	for (i = 0; i < 50; i++) {
+		off_t at = i * (self->size / 50);
+
+		ASSERT_EQ(PAGE, ring_do(&ring, IORING_OP_WRITE, self->fd, self->buf, PAGE, at));
+		EXPECT_EQ(0, memcmp(self->buf, self->p + at, PAGE));
+		ASSERT_EQ(PAGE, ring_do(&ring, IORING_OP_READ, self->fd, self->copy, PAGE, at));
+		EXPECT_EQ(0, memcmp(self->buf, self->copy, PAGE));
+	}
+	ASSERT_EQ(length, ring_do(&ring, IORING_OP_WRITE, self->fd, self->buf, length, 0));
+	EXPECT_EQ(0, memcmp(self->buf, self->p, length));
+	/* All that was done by this task. */
+	EXPECT_EQ(1, threads());
+
+	/* What has to wait is done by a worker, and is no less for it. */
+	room = anonymous(length);
+	ASSERT_NE(MAP_FAILED, room);
+	room[0] = 1;
+	ASSERT_EQ(length, ring_do(&ring, IORING_OP_READ, self->fd, room, length, 0));
+	EXPECT_EQ(0, memcmp(room, self->p, length));
+	munmap(room, length);
+	room = anonymous(length);
+	ASSERT_NE(MAP_FAILED, room);
+	room[0] = 1;
+	ASSERT_EQ(length, ring_do(&ring, IORING_OP_WRITE, self->fd, room, length, PAGE));
+	EXPECT_EQ(0, memcmp(room, self->p + PAGE, length));
+	munmap(room, length);
+	close(ring.fd);
 }
 
 static int trace_begin(const char *function)

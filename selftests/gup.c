@@ -7,12 +7,12 @@
  * checks the bytes, not only the result.
  */
 #define _GNU_SOURCE
-#include <linux/io_uring.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <stdint.h>
 #include "unidax_test.h"
 #include "kselftest_harness.h"
+#include "uring.h"
 
 #define CHUNK KIB(64)
 
@@ -261,64 +261,7 @@ TEST_F(gup, proc_mem)
 	close(fd);
 }
 
-/* --- io_uring by its system calls: one request at a time --------------- */
-
-struct ring {
-	int fd;
-	char *sq, *cq;
-	struct io_uring_sqe *sqes;
-	struct io_uring_params params;
-};
-
-static int ring_open(struct ring *ring)
-{
-	memset(ring, 0, sizeof(*ring));
-	ring->fd = syscall(SYS_io_uring_setup, 4, &ring->params);
-	if (ring->fd < 0)
-		return -errno;
-	ring->sq = mmap(NULL, ring->params.sq_off.array + 4 * sizeof(unsigned int),
-			PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, IORING_OFF_SQ_RING);
-	ring->cq = mmap(NULL, ring->params.cq_off.cqes + 8 * sizeof(struct io_uring_cqe),
-			PROT_READ | PROT_WRITE, MAP_SHARED, ring->fd, IORING_OFF_CQ_RING);
-	ring->sqes = mmap(NULL, 4 * sizeof(*ring->sqes), PROT_READ | PROT_WRITE,
-			  MAP_SHARED, ring->fd, IORING_OFF_SQES);
-	if (ring->sq == MAP_FAILED || ring->cq == MAP_FAILED || ring->sqes == MAP_FAILED)
-		return -errno;
-	return 0;
-}
-
-static unsigned int *ring_word(char *base, unsigned int offset)
-{
-	return (unsigned int *)(base + offset);
-}
-
-/* Submit one transfer of a whole CHUNK and wait: its result. */
-static int ring_do(struct ring *ring, int opcode, int fd, void *buf, off_t offset)
-{
-	unsigned int *tail = ring_word(ring->sq, ring->params.sq_off.tail);
-	unsigned int *head = ring_word(ring->cq, ring->params.cq_off.head);
-	unsigned int slot = *tail & *ring_word(ring->sq, ring->params.sq_off.ring_mask);
-	struct io_uring_cqe *cqes = (void *)(ring->cq + ring->params.cq_off.cqes);
-	struct io_uring_sqe *sqe = &ring->sqes[slot];
-	int res;
-
-	memset(sqe, 0, sizeof(*sqe));
-	sqe->opcode = opcode;
-	sqe->fd = fd;
-	sqe->addr = (uintptr_t)buf;
-	sqe->len = CHUNK;
-	sqe->off = offset;
-	ring_word(ring->sq, ring->params.sq_off.array)[slot] = slot;
-	__atomic_store_n(tail, *tail + 1, __ATOMIC_RELEASE);
-	if (syscall(SYS_io_uring_enter, ring->fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) < 0)
-		return -errno;
-	if (__atomic_load_n(ring_word(ring->cq, ring->params.cq_off.tail),
-			    __ATOMIC_ACQUIRE) == *head)
-		return -ENODATA;
-	res = cqes[*head & *ring_word(ring->cq, ring->params.cq_off.ring_mask)].res;
-	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
-	return res;
-}
+/* --- io_uring ---------------------------------------------------------- */
 
 #define REQUIRE_RING(_ring) do {						\
 	int _ret;								\
@@ -338,12 +281,12 @@ TEST_F(gup, io_uring)
 
 	REQUIRE_RING(&ring);
 	pattern(at, CHUNK, 11);
-	ASSERT_EQ(CHUNK, ring_do(&ring, IORING_OP_WRITE, self->direct, at, 0));
+	ASSERT_EQ(CHUNK, ring_do(&ring, IORING_OP_WRITE, self->direct, at, CHUNK, 0));
 	ASSERT_EQ(CHUNK, pread(self->direct, self->buf, CHUNK, 0));
 	EXPECT_EQ(0, memcmp(self->buf, at, CHUNK));
 	pattern(self->buf, CHUNK, 12);
 	ASSERT_EQ(CHUNK, pwrite(self->direct, self->buf, CHUNK, 0));
-	ASSERT_EQ(CHUNK, ring_do(&ring, IORING_OP_READ, self->direct, at, 0));
+	ASSERT_EQ(CHUNK, ring_do(&ring, IORING_OP_READ, self->direct, at, CHUNK, 0));
 	EXPECT_EQ(0, memcmp(self->buf, at, CHUNK));
 	close(ring.fd);
 }
@@ -365,12 +308,12 @@ TEST_F(gup, io_uring_registered)
 	}
 	ASSERT_EQ(0, ret);
 	pattern(at, CHUNK, 13);
-	ASSERT_EQ(CHUNK, ring_do(&ring, IORING_OP_WRITE_FIXED, self->direct, at, 0));
+	ASSERT_EQ(CHUNK, ring_do(&ring, IORING_OP_WRITE_FIXED, self->direct, at, CHUNK, 0));
 	ASSERT_EQ(CHUNK, pread(self->direct, self->buf, CHUNK, 0));
 	EXPECT_EQ(0, memcmp(self->buf, at, CHUNK));
 	pattern(self->buf, CHUNK, 14);
 	ASSERT_EQ(CHUNK, pwrite(self->direct, self->buf, CHUNK, 0));
-	ASSERT_EQ(CHUNK, ring_do(&ring, IORING_OP_READ_FIXED, self->direct, at, 0));
+	ASSERT_EQ(CHUNK, ring_do(&ring, IORING_OP_READ_FIXED, self->direct, at, CHUNK, 0));
 	EXPECT_EQ(0, memcmp(self->buf, at, CHUNK));
 	/* The ring holds the pages when the mapping goes. */
 	ASSERT_EQ(0, munmap(self->p, self->length));
