@@ -79,15 +79,12 @@ release=${release#vmlinuz-}
 kdir=${KDIR:-/lib/modules/$release/build}
 stock=/lib/modules/$release/kernel/drivers/dax
 [ -f "$stock/device_dax.ko" ] || trouble "no stock modules in $stock"
-make -C "$root" KDIR="$kdir" modules >"$work/log" 2>&1 || {
-	cat "$work/log" >&2
-	trouble 'the modules do not build'
-}
+built=$(KDIR=$kdir "$root/scripts/modules.sh") || trouble 'the modules do not build'
 
 # As they are installed: to load what is for a debugger only would be counted.
 modules=(unidax.ko providers/hmem/unidax_hmem.ko providers/reserved/unidax_reserved.ko)
 for module in "${modules[@]}"; do
-	strip --strip-debug -o "$work/${module##*/}" "$root/$module"
+	strip --strip-debug -o "$work/${module##*/}" "$built/$module"
 done
 # The runner's folder is there in the machine, under this name.
 vm=/run/unidax-vm/host$work
@@ -172,7 +169,7 @@ sizes() { # DRIVER MODULE...
 }
 {
 	sizes stock "$stock/device_dax.ko" "$stock/hmem/dax_hmem.ko"
-	sizes unidax "$root/unidax.ko" "$root/providers/hmem/unidax_hmem.ko"
+	sizes unidax "$built/unidax.ko" "$built/providers/hmem/unidax_hmem.ko"
 } >"$work/sizes"
 {
 	echo "Made by: make bench (scripts/bench.sh --runs=$runs)"

@@ -87,15 +87,7 @@ kselftest=$("$root/scripts/kselftest-source.sh") || exit 2
 mkdir "$work/build"
 quietly make -C "$root/selftests" KSELFTEST="$kselftest" OUTPUT="$work/build" KDIR="$KDIR" \
 	USERCFLAGS=-Werror USERLDFLAGS=-static "$work/build/regressions" "$work/build/unidax_override.ko"
-if [ -z "${UNIDAX_MODULES-}" ]; then
-	if [ "$kernel" != stock ]; then
-		UNIDAX_MODULES=$(KDIR=$KDIR "$root/scripts/test-build.sh" "$kernel") || trouble "no modules for $kernel"
-	else
-		quietly make -C "$root" KDIR="$KDIR" modules
-		UNIDAX_MODULES=$root
-	fi
-fi
-UNIDAX_MODULES=$(cd "$UNIDAX_MODULES" && pwd -P)
+UNIDAX_MODULES=$(KDIR=$KDIR "$root/scripts/modules.sh") || trouble "no modules for $kernel"
 export UNIDAX_MODULES
 
 # --- run ---------------------------------------------------------------------

@@ -44,13 +44,8 @@ mkdir -p "$cache"
 work=$(mktemp -d "$cache/demo.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-say "building the modules for $release (make KDIR=$kdir)"
-if [ "$kernel" = stock ]; then
-	quietly "$work/log" make -C "$root" KDIR="$kdir" modules
-	UNIDAX_MODULES=$root
-else
-	UNIDAX_MODULES=$(KDIR=$kdir "$root/scripts/test-build.sh" "$kernel") || fail "they do not build"
-fi
+say "building the modules for $release, if they are not there (scripts/modules.sh $kernel)"
+UNIDAX_MODULES=$(KDIR=$kdir "$root/scripts/modules.sh") || fail "they do not build"
 export UNIDAX_MODULES
 quietly "$work/log" gcc-12 -Wall -Wextra -Werror -O2 -static -o "$work/process" "$root/scripts/demo/process.c"
 

@@ -124,12 +124,8 @@ run_one() {
 	sed 's/^/# /' "$work/tap" "$work/err"
 	return 1
 }
-if [ -z "${UNIDAX_MODULES-}" ]; then
-	make -C "$root" KDIR="$KDIR" modules >"$work/log" 2>&1 || {
-		cat "$work/log" >&2
-		trouble "the modules do not build"
-	}
-fi
+UNIDAX_MODULES=$(KDIR=$KDIR "$root/scripts/modules.sh") || trouble "the modules do not build"
+export UNIDAX_MODULES
 check "run_kselftest.sh runs $probe" run_one
 
 echo "1..$count"

@@ -62,7 +62,7 @@ for mutant in "${mutants[@]}"; do
 	[ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
 	echo "kselftest-mutants: not done: $what ($file)"
 	# What a planted function replaces in a base class is local to its unit: not today's matter.
-	modules=$(scripts/test-build.sh mutant -Wno-subobject-linkage "$file" "$edit") || exit 2
+	modules=$(scripts/modules.sh --flags=-Wno-subobject-linkage --edit="$file" --script="$edit") || exit 2
 	caught=''
 	for t in $tests; do
 		UNIDAX_MODULES=$modules scripts/kselftest.sh "$t" >"$log" 2>&1 || true

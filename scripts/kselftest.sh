@@ -10,8 +10,7 @@
 # cases over all machines: a case is skipped only if it was skipped everywhere.
 # A test that was to run and has no result is a failure, and so is an empty run.
 #
-# Nothing is written into the project but what a build of the modules writes, and
-# nothing is loaded on this machine.
+# Nothing is written into the project, and nothing is loaded on this machine.
 #
 # With --kernel=debug (scripts/debug-kernel.sh) the modules are built from a copy,
 # where the layout and objects gates pass first, the tests run with reduced counts
@@ -31,7 +30,7 @@ usage: scripts/kselftest.sh [options] [TEST]...
   --list              what there is to run
 
 Variables: KDIR, the build folder of the kernel to run; UNIDAX_MODULES, a folder
-laid out like the project with modules to test (then none are built).
+laid out like the project with modules to test; without it scripts/modules.sh says.
 Exit status: 0 if all passed, 1 if not, 2 if the tests could not be run.
 END
 }
@@ -215,8 +214,8 @@ selftests() {
 		USERCFLAGS="-Werror${debug:+ -include $root/selftests/patience.h -DUNIDAX_PATIENCE=$patience}" "$@"
 }
 
-build() { # ARGUMENT...: of test-build.sh; prints the folder
-	KDIR=$KDIR "$root/scripts/test-build.sh" "$@" || trouble "no test build"
+build() { # OPTION...: of modules.sh; prints the folder
+	KDIR=$KDIR "$root/scripts/modules.sh" "$@" || trouble "no modules"
 }
 
 if [ "$list" ]; then
@@ -224,29 +223,14 @@ if [ "$list" ]; then
 	exit
 fi
 
-# The tree's own modules are those of the stock kernel; others have a copy for each kernel.
 own=${kernel//\//_}
-if [ "${UNIDAX_MODULES-}" ]; then
-	:
-elif [ "$built_in" ]; then
-	UNIDAX_MODULES=$work
-elif [ "$kernel" = stock ]; then
-	make -C "$root" KDIR="$KDIR" modules >"$work/log" 2>&1 || {
-		cat "$work/log" >&2
-		trouble "the modules do not build"
-	}
-	UNIDAX_MODULES=$root
+if [ "$built_in" ]; then
+	UNIDAX_MODULES=${UNIDAX_MODULES:-$work}
+elif [ "$debug" ] && [ ! "${UNIDAX_MODULES-}" ]; then
+	UNIDAX_MODULES=$(build --gates='layout objects')
+	tail -n 4 "$UNIDAX_MODULES/gates"
 else
-	UNIDAX_MODULES=$(build "$own")
-fi
-if [ "$debug" ]; then
-	# The gates keep their scratch files apart, too.
-	KDIR=$KDIR XDG_CACHE_HOME=$cache/debug-gates "$UNIDAX_MODULES/scripts/check.sh" layout objects \
-		>"$work/log" 2>&1 || {
-		cat "$work/log" >&2
-		trouble "the gates do not pass"
-	}
-	tail -n 4 "$work/log"
+	UNIDAX_MODULES=$(build)
 fi
 UNIDAX_MODULES=$(cd "$UNIDAX_MODULES" && pwd -P)
 export UNIDAX_MODULES
@@ -454,7 +438,7 @@ for machine in "${machines[@]}"; do
 		options+=("--append=$(UNIDAX_RESERVED=0@0x100000000 ranges "$layout" | sed 's/^/unidax_reserved./' | xargs)")
 	fi
 	if [ "$layout" = delayed ]; then
-		modules=$(build "$own-delayed" -DUNIDAX_TEST_FAULT_DELAY)
+		modules=$(build --flags=-DUNIDAX_TEST_FAULT_DELAY)
 	fi
 	if [ "$debug" ]; then
 		options+=("${debug_options[@]}")
@@ -466,7 +450,7 @@ done
 
 # It runs with any choice of tests, because it is about the watchers.
 if [ "$debug" ]; then
-	modules=$(build debug-mutant '' "$mutated" "$mutation")
+	modules=$(build --edit="$mutated" --script="$mutation")
 	options=(--memory=reserved --mem-size=128M "--timeout=$limit" "${debug_options[@]}")
 	settings=(UNIDAX_EXPECT_PROVIDERS=reserved UNIDAX_LEAKS=1)
 	start "planted faults" planted

@@ -25,7 +25,8 @@ usage: scripts/vm.sh [options] -- COMMAND [ARGUMENT]...
   --mem-size=SIZE   size of that memory (1G)
   --ram=SIZE        ordinary memory beside it, a multiple of 1G up to 3G (2G)
   --iommu           an IOMMU, and a PCI device behind it for vfio-pci to take (edu, of QEMU's)
-  --load            insmod unidax.ko and the provider that fits --memory first
+  --load            insmod unidax.ko and the provider that fits --memory first; if
+                    the project has none that fit, scripts/modules.sh makes them
   --smp=N           processors (2)
   --icount          one nanosecond for each instruction: what is counted by the
                     time stamp counter repeats; slow, use it with --smp=1
@@ -120,11 +121,11 @@ release_of() { # bzImage: a pointer at 0x20e, from 0x200, to the release's text
 	tail -c +$((at + 0x201)) "$1" | head -c 256 | tr '\0' '\n' | sed -n '1s/ .*//p'
 }
 
-image=$kernel
+image=$kernel build=''
 if [[ $kernel != */* && ! -f $kernel ]]; then
 	{
-		read -r image && read -r found
-	} < <("$root/scripts/kernels.sh" "$kernel" image modules) || trouble "--kernel=$kernel cannot be had"
+		read -r image && read -r found && read -r build
+	} < <("$root/scripts/kernels.sh" "$kernel" image modules build) || trouble "--kernel=$kernel cannot be had"
 	modules_dir=${modules_dir:-$found}
 fi
 [ -f "$image" ] || trouble "--kernel=$kernel: no such file"
@@ -141,6 +142,7 @@ done
 [ "$modules" ] || trouble "no modules of $release beside $image: use --modules-dir"
 [ -e "$modules/modules.dep" ] || trouble "$modules has no modules.dep: run depmod"
 [ -r "$image" ] || trouble "cannot read $image"
+[ "$build" ] || [ ! -e "$modules/build/Makefile" ] || build=$modules/build
 
 # A kernel that comes with faults to plant is one that has to report them.
 # SLUB's own stacks go without saying, as KASAN keeps them too.
@@ -218,7 +220,12 @@ reserved)
 esac
 
 if [ "$load" ]; then
-	from=$(cd "${UNIDAX_MODULES:-$root}" && pwd -P) || trouble "no directory ${UNIDAX_MODULES:-$root}"
+	# The project's, those that UNIDAX_MODULES names, or ones in the cache.
+	[ "$build" ] || [ "${UNIDAX_MODULES-}" ] || trouble "no headers of $release to build modules with: set UNIDAX_MODULES"
+	from=$(KDIR=$build "$root/scripts/modules.sh" 2>"$run/modules.log") || {
+		cat "$run/modules.log" >&2
+		trouble "no modules for $kernel"
+	}
 	insmods=("$from/unidax.ko") parameters=('')
 	case $memory in
 	hmem | hmem-numa)
@@ -234,7 +241,7 @@ if [ "$load" ]; then
 	# still differ in their configuration.
 	want=$(/sbin/modinfo -F vermagic "$modules/$(sed -n '1s/:.*//p' "$modules/modules.dep")")
 	for file in "${insmods[@]}"; do
-		[ -f "$file" ] || trouble "$file is not there: run make first"
+		[ -f "$file" ] || trouble "$file is not there"
 		have=$(/sbin/modinfo -F vermagic "$file") || trouble "$file is no module"
 		[ "$have" = "$want" ] || trouble "$file was built for '$have', this kernel wants '$want'"
 	done
@@ -304,6 +311,8 @@ share 0 root / ,readonly=on
 share 1 project "$root"
 share 2 run "$run"
 
+# no_timer_check: where the machine gets little of the processor, the kernel misses the ticks that it
+# counts at its start, and gives up.
 # QEMU dies with this script, even when that is killed. Its end shows as end of
 # file on the pipe, which is all that the pipe is for.
 exec {alive}< <(exec setpriv --pdeathsig KILL qemu-system-x86_64 \
@@ -311,7 +320,7 @@ exec {alive}< <(exec setpriv --pdeathsig KILL qemu-system-x86_64 \
 	-nodefaults -no-user-config -display none -no-reboot -monitor none \
 	-chardev "file,id=log,path=$(comma "$run")/console" -serial chardev:log \
 	-kernel "$vmlinux" -initrd "$initramfs" \
-	-append "console=ttyS0 panic=-1 oops=panic cryptomgr.notests quiet loglevel=5 log_buf_len=16M printk.devkmsg=on $watching $args $append" \
+	-append "console=ttyS0 panic=-1 oops=panic cryptomgr.notests quiet loglevel=5 no_timer_check log_buf_len=16M printk.devkmsg=on $watching $args $append" \
 	</dev/null 2>"$run/qemu.err")
 qemu_pid=$!
 tail -c +1 -f -s 0.1 --pid="$qemu_pid" "$run/stdout" &

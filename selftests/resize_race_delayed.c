@@ -7,7 +7,7 @@
  * somebody else's alone.
  *
  * This wants a unidax.ko that was built with -DUNIDAX_TEST_FAULT_DELAY, see
- * scripts/test-build.sh; with another it is skipped, or fails where
+ * scripts/modules.sh; with another it is skipped, or fails where
  * UNIDAX_EXPECT_FAULT_DELAY says that it should not be.
  */
 #define _GNU_SOURCE
