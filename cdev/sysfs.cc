@@ -185,12 +185,12 @@ struct ModeText {
 };
 
 constexpr ModeText mode_texts[] = {
-	{"devdax", Mode::devdax, {}},
-	{"system-ram", Mode::system_ram, {}},
-	{"system-ram offline", Mode::system_ram, ram::Use::offline},
-	{"system-ram online", Mode::system_ram, ram::Use::online},
-	{"system-ram online_kernel", Mode::system_ram, ram::Use::online_kernel},
-	{"system-ram online_movable", Mode::system_ram, ram::Use::online_movable},
+	{"devdax", Mode::devdax, ram::Wish()},
+	{"system-ram", Mode::system_ram, ram::Wish()},
+	{"system-ram offline", Mode::system_ram, ram::Wish(ram::Use::offline)},
+	{"system-ram online", Mode::system_ram, ram::Wish(ram::Use::online)},
+	{"system-ram online_kernel", Mode::system_ram, ram::Wish(ram::Use::online_kernel)},
+	{"system-ram online_movable", Mode::system_ram, ram::Wish(ram::Use::online_movable)},
 };
 
 Result<> mode_store(Instance &instance, const char *text)

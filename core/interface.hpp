@@ -114,7 +114,7 @@ enum class Use : u8 {
  */
 struct Wish {
 	constexpr Wish() : use(Use::online_movable), said(false) {}
-	constexpr Wish(Use use) : use(use), said(true) {}
+	explicit constexpr Wish(Use use) : use(use), said(true) {}
 
 	Use use;
 	bool said;
