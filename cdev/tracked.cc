@@ -13,6 +13,7 @@
  */
 #include "cdev/tracked.hpp"
 #include "core/compat.hpp"
+#include "core/result.hpp"
 
 namespace unidax::cdev {
 namespace {

@@ -10,20 +10,20 @@ Cancellation::Cancellation()
 {
 	atomic_set(&preemptions_, 0);
 	init_waitqueue_head(&wait_);
-	spin_lock_init(&lock_);
 }
 
 void Cancellation::interrupt()
 {
-	unsigned long flags;
+	{
+		SpinLockGuard guard(lock_);
 
-	spin_lock_irqsave(&lock_, flags);
-	/* It looks for itself: nothing that is interruptible sleeps without looking at the state. */
-	if (inside_) {
-		told_ = true;
-		set_tsk_thread_flag(inside_, TIF_NOTIFY_SIGNAL);
+		/* It looks for itself: nothing that is interruptible sleeps without looking at the
+		 * state. */
+		if (inside_) {
+			told_ = true;
+			set_tsk_thread_flag(inside_, TIF_NOTIFY_SIGNAL);
+		}
 	}
-	spin_unlock_irqrestore(&lock_, flags);
 	wake_up_all(&wait_);
 }
 
@@ -67,12 +67,12 @@ Interruptible::Interruptible(Cancellation &cancellation) : cancellation_(cancell
 {
 	task_struct *const task = kernel::current_task();
 
-	spin_lock_irq(&cancellation.lock_);
+	SpinLockGuard guard(cancellation.lock_);
+
 	cancellation.inside_ = task;
 	cancellation.told_ = cancellation.stopped();
 	if (cancellation.told_)
 		set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
-	spin_unlock_irq(&cancellation.lock_);
 }
 
 Interruptible::~Interruptible()
@@ -80,10 +80,12 @@ Interruptible::~Interruptible()
 	task_struct *const task = kernel::current_task();
 	bool told;
 
-	spin_lock_irq(&cancellation_.lock_);
-	cancellation_.inside_ = nullptr;
-	told = cancellation_.told_;
-	spin_unlock_irq(&cancellation_.lock_);
+	{
+		SpinLockGuard guard(cancellation_.lock_);
+
+		cancellation_.inside_ = nullptr;
+		told = cancellation_.told_;
+	}
 	if (!told)
 		return;
 	clear_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);

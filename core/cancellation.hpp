@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "core/result.hpp"
+#include "core/lock.hpp"
 
 namespace unidax {
 
@@ -58,12 +58,11 @@ private:
 	/* How many there are. */
 	atomic_t preemptions_;
 	wait_queue_head wait_;
-	/* Of the two below. */
-	spinlock_t lock_;
+	SpinLock lock_;
 	/* Who is inside of a call that ends at a signal, or null; and whether it was told to come
 	 * out. */
-	task_struct *inside_ = nullptr;
-	bool told_ = false;
+	task_struct *inside_ GUARDED_BY(lock_) = nullptr;
+	bool told_ GUARDED_BY(lock_) = false;
 };
 
 /*

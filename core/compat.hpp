@@ -105,6 +105,7 @@ template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, 
 /**
  * has_table() - whether there is a page table under a fault's PMD: no entry of PMD_SIZE can be
  * inserted.
+ * @vmf: the fault
  */
 [[nodiscard]] inline bool has_table(const vm_fault &vmf)
 {
@@ -117,6 +118,8 @@ template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, 
  * tracked_entry() - an entry of a page, as insert_entry() makes it for @vma, but for the mark of
  * userfaultfd that nobody has written to the page since; and not writable, so that the kernel hears
  * of it.
+ * @vma: of the fault
+ * @pfn: of the page
  */
 [[nodiscard]] inline pte_t tracked_entry(const vm_area_struct &vma, Pfn pfn)
 {
@@ -163,6 +166,7 @@ inline void flush_tlbs()
 /**
  * flush_mm() - make every processor forget every translation of @mm, and disturb no processor that
  * does not run it.
+ * @mm: of any process
  *
  * Who runs @mm is in its mask, and is told. Who runs it next finds a new generation and flushes by
  * itself, as after a flush of the kernel's own, flush_tlb_mm(), which is not for modules.
@@ -272,6 +276,7 @@ template <class Type> void drop_memory_type(Type *type)
 
 /**
  * memory_type() - what the kernel's tiering takes the memory of @node for, ERR_PTR on failure.
+ * @node: NUMA node
  * @distance: how far away it is if the firmware does not say
  * @usual: the type of that distance
  * @others: where types of other distances are kept; one caller at a time

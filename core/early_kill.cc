@@ -234,9 +234,11 @@ unsigned int EarlyKill::send() const
 		/* It may have gone, or become another program, which has lost nothing. */
 		if (!candidate.shift || READ_ONCE(candidate.task->mm) != candidate.mm)
 			continue;
+		/* SAFETY: an address of that process, which nobody follows here. */
+		void __user *const address = reinterpret_cast<void __user *>(candidate.address);
+
 		/* Not forced: who blocks the signal may have it later. */
-		sent += !send_sig_mceerr(BUS_MCEERR_AO,
-					 reinterpret_cast<void __user *>(candidate.address),
+		sent += !send_sig_mceerr(BUS_MCEERR_AO, address,
 					 static_cast<short>(candidate.shift), candidate.task);
 	}
 	return sent;

@@ -50,7 +50,7 @@ public:
 	 * Returns: how many.
 	 * Context: process context.
 	 */
-	unsigned int send() const;
+	[[nodiscard]] unsigned int send() const;
 
 private:
 	struct Candidate {

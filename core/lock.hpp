@@ -84,6 +84,36 @@ private:
 	Mutex &mutex_;
 };
 
+/* include/linux/spinlock.h, for what interrupts take, too. */
+class CAPABILITY("spinlock") SpinLock : NoCopy {
+public:
+	SpinLock() { spin_lock_init(&lock_); }
+
+	/** lock() - and keep interrupts away; what unlock() is given. */
+	[[nodiscard]] unsigned long lock() ACQUIRE()
+	{
+		unsigned long flags;
+
+		spin_lock_irqsave(&lock_, flags);
+		return flags;
+	}
+	void unlock(unsigned long flags) RELEASE() { spin_unlock_irqrestore(&lock_, flags); }
+
+private:
+	spinlock_t lock_;
+};
+
+/* Holds a spinlock while it exists. */
+class SCOPED_CAPABILITY SpinLockGuard : NoCopy {
+public:
+	explicit SpinLockGuard(SpinLock &lock) ACQUIRE(lock) : lock_(lock), flags_(lock.lock()) {}
+	~SpinLockGuard() RELEASE() { lock_.unlock(flags_); }
+
+private:
+	SpinLock &lock_;
+	const unsigned long flags_;
+};
+
 /*
  * A mutex that is held, as a value that can be handed on; for a lock that is part of something with
  * a name of its own. The analysis does not follow it: what it guards is reached through its owner.

@@ -5,6 +5,10 @@
 #ifndef UNIDAX_CORE_PARAMS_H
 #define UNIDAX_CORE_PARAMS_H
 
+#ifndef __cplusplus
+#include <linux/types.h>
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The mappings of a page of a file, by the tree that the kernel keeps of them (address_space.i_mmap).
+ * The mappings of a page of a file, by the tree that the kernel keeps of them
+ * (address_space.i_mmap).
  * Shared by core/vma_tree.c and C++.
  */
 #ifndef UNIDAX_CORE_VMA_TREE_H

@@ -138,10 +138,8 @@ private:
 struct State : NoCopy {
 	State(MemoryType type, Watch bad)
 		: types_lock("unidax_memory_types", types_lock_key), type(move(type)), bad(move(bad))
-	{
-		INIT_LIST_HEAD(&other_types);
-	}
-	~State() { compat::drop_memory_types(&other_types); }
+	{}
+	~State() NO_THREAD_SAFETY_ANALYSIS { compat::drop_memory_types(other_types.head()); }
 
 	/** type_of() - the type of what @node has. Errors: -ENOMEM. */
 	[[nodiscard]] Result<memory_dev_type *> type_of(int node)
@@ -149,13 +147,13 @@ struct State : NoCopy {
 		MutexGuard guard(types_lock);
 
 		return check_pointer(compat::memory_type(node, usual_distance, type.get(),
-							 &other_types));
+							 other_types.head()));
 	}
 
 	Mutex types_lock;
 	MemoryType type;
 	/* Of other distances, which the firmware says. They stay as long as this does. */
-	list_head other_types;
+	GuardedList other_types GUARDED_BY(types_lock);
 	Watch bad;
 };
 

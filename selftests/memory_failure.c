@@ -426,7 +426,8 @@ static struct notice watcher_ask(struct watcher *watcher)
 	if (read(watcher->from, &first, sizeof(first)) != sizeof(first))
 		first.code = -1;
 	/* The answer to this one is behind. */
-	if (first.code > 0 && (read(watcher->from, &next, sizeof(next)) != sizeof(next) || next.code))
+	if (first.code > 0 &&
+	    (read(watcher->from, &next, sizeof(next)) != sizeof(next) || next.code))
 		first.code = -1;
 	return first;
 }

@@ -242,7 +242,8 @@ TEST_F(mmap_semantics, address_in_a_tight_place)
 	}
 #endif
 	EXPECT_EQ(ENOMEM, mmap_errno(NULL, (1UL << 47) - align, RW, MAP_SHARED, self->fd, 0));
-	EXPECT_EQ(ENOMEM, mmap_errno((void *)align, (1UL << 47) - align, RW, MAP_SHARED, self->fd, 0));
+	EXPECT_EQ(ENOMEM, mmap_errno((void *)align, (1UL << 47) - align, RW, MAP_SHARED,
+				     self->fd, 0));
 }
 
 static int address_of_a_new_process(void *arg)

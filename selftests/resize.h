@@ -345,7 +345,8 @@ static inline bool region_adds_up(const struct region *region)
 		}
 		/* It is not told of System RAM. */
 		if (size != -1 && size != (long long)at) {
-			printf("# %s: size %#llx, but its mappings have %#lx\n", names[i], size, at);
+			printf("# %s: size %#llx, but its mappings have %#lx\n", names[i],
+			       size, at);
 			good = false;
 		}
 		total += n;

@@ -502,6 +502,7 @@ FIXTURE(resize_starved) {
 FIXTURE_VARIANT(resize_starved) {
 	unsigned long align;
 };
+
 FIXTURE_VARIANT_ADD(resize_starved, 4k) { .align = KIB(4) };
 FIXTURE_VARIANT_ADD(resize_starved, 2m) { .align = MIB(2) };
 

@@ -410,7 +410,8 @@ TEST_F_TIMEOUT(system_ram, parts, 120)
 		ASSERT_EQ(0, set_mode(self->a, "system-ram"));
 		EXPECT_EQ(total + parts[i].added, mem_total(-1));
 		EXPECT_TRUE(iomem_has(&self->region, RAM, parts[i].added));
-		EXPECT_STREQ("online_movable", block_use(extent.start + parts[i].idle, self->block));
+		EXPECT_STREQ("online_movable",
+			     block_use(extent.start + parts[i].idle, self->block));
 		EXPECT_EQ(MIB(64), differs(p, MIB(64), 7));
 		EXPECT_TRUE(region_adds_up(&self->region));
 		ASSERT_EQ(0, set_mode(self->a, "devdax"));
@@ -897,7 +898,8 @@ static void unload_in_between(struct __test_metadata *_metadata, FIXTURE_DATA(sy
 		_exit(-(by_state ? block_write(pinned.block, self->block, "offline") :
 				set_mode(self->a, "devdax")));
 	}
-	for (i = 0; i < 1000 && strcmp(block_state(pinned.block, self->block), "going-offline"); i++)
+	for (i = 0;
+	     i < 1000 && strcmp(block_state(pinned.block, self->block), "going-offline"); i++)
 		nap_ms(10);
 	ASSERT_STREQ("going-offline", block_state(pinned.block, self->block));
 	if (by_state) {

@@ -50,7 +50,8 @@ static const char *edu_group(char *node, size_t size)
 	globfree(&paths);
 	if (missing)
 		return missing;
-	if (system("PATH=$PATH:/usr/sbin:/sbin modprobe -a vfio-pci vfio_iommu_type1 >/dev/null 2>&1"))
+	if (system("PATH=$PATH:/usr/sbin:/sbin modprobe -a vfio-pci vfio_iommu_type1"
+		   " >/dev/null 2>&1"))
 		return "no vfio-pci";
 	/* EEXIST when an earlier test has been here. */
 	sysfs_write("/sys/bus/pci/drivers/vfio-pci/new_id", EDU);

@@ -74,6 +74,8 @@ MUTANTS = [
     ("region/space.cc", "MutexGuard guard(lock_);", "", "variable 'given_back_' requires holding mutex 'lock_'"),
     ("core/registration.cc", "MutexGuard guard(lock_);", "", "variable 'members_' requires holding mutex 'lock_'"),
     ("core/registration.cc", "MutexGuard guard(lock_);", "lock_.lock();", "mutex 'lock_' is still held"),
+    ("ram/ram.cc", "MutexGuard guard(types_lock);", "", "variable 'other_types' requires holding mutex 'types_lock'"),
+    ("core/cancellation.cc", "SpinLockGuard guard(lock_);", "", "variable 'inside_' requires holding spinlock 'lock_'"),
     ("core/backing.cc", "MutexGuard guard(watcher_lock_);", "", "variable 'watcher_' requires holding mutex 'watcher_lock_'"),
 ]
 
