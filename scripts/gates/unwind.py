@@ -52,6 +52,10 @@ NOT_JUDGED = {
     "platform_device_unregister() drops what platform_device_alloc() made, too; the table has it as the end of another",
     ("unidax::BadPages::write_down", "mirror"):
     "the device outlives the module on purpose: the next load finds the list of bad pages in it",
+    ("unidax::EarlyKill::fill(bool, const mm_struct*)::<lambda(task_struct&)>::operator()", "locked"):
+    "task_unlock(), which drops what task_lock() took, gets at the lock by another way in the lowered text",
+    ("unidax::sysctl::{anonymous}::first_digit", "early"):
+    "the mount is for the time of one read",
     ("unidax::quarantine::{anonymous}::Quarantine::take", "mirror"):
     "the place ends in the work that it is queued for; destroying the queue waits for that, and the module's count for the place",
 }
