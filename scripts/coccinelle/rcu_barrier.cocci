@@ -4,7 +4,7 @@
 // Confidence: High
 // Copyright: (C) 2026 The unidax authors. GPLv2.
 // URL: Documentation/error-unwind.rst
-// Comments: Works on lowered code (scripts/gates/unwind), where the marks that it names stand. A module whose objects are not freed by RCU (no call_rcu(), no file system) is left alone.
+// Comments: Works on C as it is, and on C++ that was lowered. A module whose objects are not freed by RCU (no call_rcu(), no file system) is left alone.
 // Options: --no-includes --include-headers
 
 virtual report

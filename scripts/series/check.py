@@ -360,6 +360,16 @@ def machine(report, kernel, args):
                  said + output)
 
 
+# What each semantic patch has to find when it stands at the end of a C source: (text, what has to be said of it).
+PLANTED_C = {
+    "rcu_barrier.cocci": ("static struct file_system_type planted_type;\nstatic struct kmem_cache *planted_cache;\n\n"
+                          "static void planted_stop(void)\n{\n\tunregister_filesystem(&planted_type);\n"
+                          "\tkmem_cache_destroy(planted_cache);\n}\n\n"
+                          "static int planted_start(void)\n{\n\treturn register_filesystem(&planted_type);\n}\n",
+                          r"module\.c:.*rcu_barrier\(\)"),
+}
+
+
 def semantic(report, kernel, tree):
     report.step("coccicheck")
     rules = [path for path in tree.files if path.endswith(".cocci")]
@@ -370,6 +380,15 @@ def semantic(report, kernel, tree):
         status, output = kernel.make("coccicheck", "MODE=report", "COCCI=" + rule, "M=" + patches.DRIVER, jobs=False)
         bad = [line for line in output.splitlines() if re.search(r"fatal|[Ee]rror|coccicheck failed", line)]
         report.check(rule, not status and not bad, output)
+        # By spatch alone, in a C source: a rule that cannot say anything there has no place in a kernel tree.
+        fault = PLANTED_C.get(os.path.basename(rule))
+        if not fault:
+            report.check("control: " + rule, False, "there is no planted fault for it")
+            continue
+        undo = kernel.edit(patches.DRIVER + "/core/module.c", r"\Z", fault[0])
+        status, output = kernel.make("coccicheck", "MODE=report", "COCCI=" + rule, "M=" + patches.DRIVER, jobs=False)
+        undo()
+        report.check("control: " + rule, re.search(fault[1], output), output)
     series.write(kernel.tree, "planted.cocci", "virtual report\n@r@\nidentifier f;\nposition p;\n@@\nf@p(...) { ... }\n"
                  "@script:python depends on report@\np << r.p;\n@@\ncoccilib.report.print_report(p[0], 'planted')\n")
     status, output = kernel.make("coccicheck", "MODE=report", "COCCI=planted.cocci", "M=" + patches.DRIVER, jobs=False)

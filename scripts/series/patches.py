@@ -30,7 +30,8 @@ PLACES = [
     (r"Documentation/(%s\.rst)" % CARRIED, DOCS + r"/\1", "documents"),
     # Folders of tests that drive virtual machines themselves are the project's own.
     (r"selftests/((?:modules/)?[^/]+)", TESTS + r"/\1", "selftests"),
-    (r"scripts/coccinelle/(.*\.cocci)", r"scripts/coccinelle/unidax/\1", "coccinelle"),
+    # The others match marks that scripts/gates/unwind writes into lowered C++, and have nothing to say of C.
+    (r"scripts/coccinelle/(rcu_barrier\.cocci)", r"scripts/coccinelle/unidax/\1", "coccinelle"),
     (r"Documentation/(?:error-unwind|index|installation|origin|patch-series|performance|static-analysis)\.rst", None, None),
     (r"selftests/(?:vm|packaging)/.*|scripts/.*|Documentation/performance/.*|\.ci/.*|Makefile|dkms\.conf|README\.md|COPYING|MAINTAINERS|"
      r"\.[^/]*", None, None),
@@ -196,8 +197,9 @@ division, resize under load, the loss of a provider, and failure of every
 allocation in turn. The modules in modules/ make kernel functions fail at
 a chosen call, which shows that what was begun is undone.
 """),
-    ("coccinelle", "coccinelle: semantic patches for unidax", """
-Rules about the order in which resources are taken and released.
+    ("coccinelle", "coccinelle: a slab that outlives what RCU frees into it", """
+kmem_cache_destroy() without rcu_barrier() before it, in a module whose
+objects are freed by RCU: the free may come after the slab is gone.
 """),
     ("maintainers", "MAINTAINERS: add unidax and C++ units", """
 Someone has to answer for both.
