@@ -87,7 +87,7 @@ private:
 /* include/linux/spinlock.h, for what interrupts take, too. */
 class CAPABILITY("spinlock") SpinLock : NoCopy {
 public:
-	SpinLock() { spin_lock_init(&lock_); }
+	SpinLock();
 
 	/** lock() - and keep interrupts away; what unlock() is given. */
 	[[nodiscard]] unsigned long lock() ACQUIRE()
