@@ -61,7 +61,7 @@ static bool first_device(const struct region *region, char *name)
 
 	if (region_instances(region, names) != 1)
 		return false;
-	strcpy(name, names[0]);
+	snprintf(name, sizeof(names[0]), "%s", names[0]);
 	return true;
 }
 

@@ -784,8 +784,8 @@ static int meets_poison(char *p, size_t align, size_t at, bool injects)
 	}
 	if (signal != SIGBUS)
 		return 4;
-	if (poison_signal.si_code != BUS_MCEERR_AR &&
-	    (stack == &stacks[0] || poison_signal.si_code != BUS_MCEERR_AO))
+	/* Whoever asked to be told early is, and who touches it first is told by that. */
+	if (poison_signal.si_code != BUS_MCEERR_AR && poison_signal.si_code != BUS_MCEERR_AO)
 		return 5;
 	if ((unsigned long)poison_signal.si_addr < first ||
 	    (unsigned long)poison_signal.si_addr >= first + align)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * security: what somebody can do to the machine, to its administrator and to others who has
- * nothing but the node, to write; one test for each row of Documentation/security.rst. He is a user
- * without any right, or root of a user namespace, or user 0 of a container; to the latter two the
- * node is bind-mounted.
+ * security: what somebody can do to the machine, to its administrator and to
+ * others who has nothing but the node, to write; one test for each row of
+ * Documentation/security.rst. He is a user without any right, or root of a user
+ * namespace, or user 0 of a container; to the latter two the node is bind-mounted.
  *
  * What the administrator does meanwhile has to end. Times are upper bounds on that, generous, for
  * the fault is that it waits for ever.
@@ -24,7 +24,10 @@
 
 /* Seconds that an administrator's change may take here; what a machine under load needs is less. */
 #define AT_MOST (10 * UNIDAX_PATIENCE)
-/* Of extents that growth by somebody unprivileged leads to; Documentation/security.rst. */
+/*
+ * Of extents that growth by somebody unprivileged leads to;
+ * Documentation/security.rst.
+ */
 #define MOST_EXTENTS 256
 #define CREW 8
 
