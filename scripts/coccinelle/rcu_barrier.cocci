@@ -10,19 +10,10 @@
 virtual report
 virtual org
 
-@initialize:python@
-@@
-rcu_uses, rcu_bad = [], []
-
 @rcu_use@
 position p;
 @@
 \(call_rcu@p(...)\|kmem_cache_alloc_lru@p(...)\|alloc_inode_sb@p(...)\|register_filesystem@p(...)\|kern_mount@p(...)\|kfree_rcu@p(...)\)
-
-@script:python@
-p << rcu_use.p;
-@@
-rcu_uses.append(p[0])
 
 // From the beginning of a function that did not make it.
 @rcu_exit exists@
@@ -36,10 +27,10 @@ kmem_cache_destroy@p(...)
 ... when any
 }
 
-@script:python@
+@script:python depends on report && rcu_use@
 p << rcu_exit.p;
 @@
-rcu_bad.append(p[0])
+coccilib.report.print_report(p[0], "[rcu] kmem_cache_destroy() without rcu_barrier(): objects may still wait for RCU to free them")
 
 // From a mount, which has made an inode, be it for an attempt that failed.
 @rcu_mount exists@
@@ -50,12 +41,7 @@ kern_mount(...)
     when != rcu_barrier()
 kmem_cache_destroy@p(...)
 
-@script:python@
+@script:python depends on report && rcu_use@
 p << rcu_mount.p;
 @@
-rcu_bad.append(p[0])
-
-@finalize:python depends on report@
-@@
-for place in rcu_bad if rcu_uses else []:
-    coccilib.report.print_report(place, "[rcu] kmem_cache_destroy() without rcu_barrier(): objects may still wait for RCU to free them")
+coccilib.report.print_report(p[0], "[rcu] kmem_cache_destroy() without rcu_barrier(): objects may still wait for RCU to free them")
