@@ -31,7 +31,7 @@ from tree import OPTIONS, Run, Tree, arguments, clean_env, kselftest, must, patc
 CONFIGS = [os.path.join(series.ROOT, "scripts", "debug-kernel.config"), os.path.join(HERE, "builtin.config")]
 # All that do not load a module, but resize_cost, which measures, and system_ram, which wants a machine of its own; and those
 # that have to skip because they do. memory_failure has the core module loaded anew, to forget.
-TESTS = ("mmap_semantics", "fault_sizes", "node_alias", "gup", "sysfs_abi", "permissions", "stale_tlb", "subdivide", "uevents", "security",
+TESTS = ("mmap_semantics", "fault_sizes", "node_alias", "gup", "sysfs_abi", "permissions", "stale_tlb", "subdivide", "uevents",
          "resize_live", "resize_pins", "resize_model", "fault_around", "clear", "events", "data_path")
 LOADING = ("load_unload", "provider_unload", "regressions", "number_reuse", "reserved_refusals", "stress", "unwind", "fail_nth",
            "resize_race_delayed")
