@@ -148,9 +148,10 @@ make -C "$copy" "-j$(nproc)" KDIR="$KDIR" KCFLAGS="$flags" modules >"$copy/log" 
 	trouble 'the modules do not build'
 }
 if [ "$gates" ]; then
-	# They keep their scratch files apart, too.
+	# Their scratch files are beside the copy: below it, their Kbuild files would be the copy's own
+	# (scripts/Makefile.cxx).
 	# shellcheck disable=SC2086 # words
-	KDIR=$KDIR XDG_CACHE_HOME=$copy/.gates "$copy/scripts/check.sh" $gates >"$new/gates" 2>&1 </dev/null || {
+	KDIR=$KDIR XDG_CACHE_HOME=$copy.gates "$copy/scripts/check.sh" $gates >"$new/gates" 2>&1 </dev/null || {
 		cat "$new/gates" >&2
 		trouble 'the gates do not pass'
 	}
