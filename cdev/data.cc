@@ -14,7 +14,7 @@
  * to the hardened usercopy checks, which take a copy that crosses a compound page for an attack.
  */
 #include "cdev/data.hpp"
-#include "core/bad_pages.hpp"
+#include "core/memory/bad_pages.hpp"
 #include "core/params.h"
 
 namespace unidax::cdev {

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "core/utility.hpp"
+#include "core/cxx/utility.hpp"
 
 namespace unidax::cdev {
 

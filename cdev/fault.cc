@@ -18,8 +18,8 @@
 #include "cdev/instance.hpp"
 #include "cdev/observe.hpp"
 #include "cdev/tracked.hpp"
-#include "core/bad_pages.hpp"
-#include "core/compat.hpp"
+#include "core/memory/bad_pages.hpp"
+#include "core/memory/compat.hpp"
 #include "core/params.h"
 
 namespace unidax::cdev {

@@ -22,7 +22,7 @@
  * callback is called with. The entries of one page table lie side by side.
  */
 #include "cdev/fault_around.hpp"
-#include "core/bad_pages.hpp"
+#include "core/memory/bad_pages.hpp"
 #include "core/params.h"
 
 namespace unidax::cdev {

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "core/extent.hpp"
+#include "core/memory/extent.hpp"
 
 namespace unidax::cdev {
 

@@ -5,8 +5,8 @@
  */
 #include "cdev/data.hpp"
 #include "cdev/ioctl.h"
-#include "core/compat.hpp"
-#include "core/events.hpp"
+#include "core/memory/compat.hpp"
+#include "core/trace/events.hpp"
 #include "core/params.h"
 
 namespace unidax::cdev {

@@ -7,8 +7,8 @@
  */
 #include "cdev/change.hpp"
 #include "cdev/unit.hpp"
-#include "core/compat.hpp"
-#include "core/events.hpp"
+#include "core/memory/compat.hpp"
+#include "core/trace/events.hpp"
 
 namespace unidax::cdev {
 namespace {

@@ -9,9 +9,9 @@
 #include "cdev/mappings.hpp"
 #include "cdev/statistics.hpp"
 #include "core/interface.hpp"
-#include "core/lock.hpp"
-#include "core/revocable.hpp"
-#include "core/ids.hpp"
+#include "core/cxx/lock.hpp"
+#include "core/memory/revocable.hpp"
+#include "core/cxx/ids.hpp"
 
 namespace unidax::cdev {
 
@@ -202,7 +202,7 @@ private:
 	 */
 	void unmap(Pgoff first, Pages count);
 	/**
-	 * note_align() - tell noted_align(), and core/memory_failure.cc, how large a page is.
+	 * note_align() - tell noted_align(), and core/memory/memory_failure.cc, how large a page is.
 	 * Context: nothing is mapped, no fault is at work.
 	 */
 	void note_align(u64 align) { WRITE_ONCE(inode_->i_blkbits, ilog2(align)); }

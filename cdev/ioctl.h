@@ -7,7 +7,7 @@
 #define UNIDAX_CDEV_IOCTL_H
 
 #ifdef __cplusplus
-#include "core/kernel.hpp"
+#include "core/cxx/kernel.hpp"
 #else
 #include <linux/fs.h>
 #endif

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "core/directory.hpp"
+#include "core/cxx/directory.hpp"
 
 namespace unidax::cdev {
 

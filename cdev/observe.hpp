@@ -6,8 +6,8 @@
 #pragma once
 
 #include "cdev/instance.hpp"
-#include "core/compat.hpp"
-#include "core/events.hpp"
+#include "core/memory/compat.hpp"
+#include "core/trace/events.hpp"
 
 namespace unidax::cdev {
 

@@ -16,8 +16,8 @@
  * that stay refuse a shrink.
  */
 #include "cdev/change.hpp"
-#include "core/compat.hpp"
-#include "core/events.hpp"
+#include "core/memory/compat.hpp"
+#include "core/trace/events.hpp"
 
 namespace unidax::cdev {
 

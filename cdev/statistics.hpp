@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What has happened to an instance, in numbers; sysfs shows them (cdev/sysfs.cc), the events of
- * core/events.hpp tell of each. Private to this folder.
+ * core/trace/events.hpp tell of each. Private to this folder.
  *
  * Faults are counted for each processor (include/linux/percpu.h): one instruction, and no cache
  * line that processors take from each other.
  */
 #pragma once
 
-#include "core/owner.hpp"
+#include "core/cxx/owner.hpp"
 
 namespace unidax::cdev {
 

@@ -12,8 +12,8 @@
  * callback is called with.
  */
 #include "cdev/tracked.hpp"
-#include "core/compat.hpp"
-#include "core/result.hpp"
+#include "core/memory/compat.hpp"
+#include "core/cxx/result.hpp"
 
 namespace unidax::cdev {
 namespace {

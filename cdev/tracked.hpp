@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "core/quantity.hpp"
+#include "core/memory/quantity.hpp"
 
 namespace unidax::cdev {
 

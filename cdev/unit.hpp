@@ -6,9 +6,9 @@
 #pragma once
 
 #include "cdev/debug.hpp"
-#include "core/compat.hpp"
-#include "core/ids.hpp"
-#include "core/outstanding.hpp"
+#include "core/memory/compat.hpp"
+#include "core/cxx/ids.hpp"
+#include "core/cxx/outstanding.hpp"
 
 namespace unidax::cdev {
 

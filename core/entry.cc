@@ -3,7 +3,7 @@
  * The module's entry and exit: the table of units. Called from the C entry in core/module.c.
  */
 #include "core/module.h"
-#include "core/unit.hpp"
+#include "core/cxx/unit.hpp"
 
 namespace unidax {
 namespace {

@@ -10,9 +10,9 @@
  */
 #pragma once
 
-#include "core/cancellation.hpp"
-#include "core/extent.hpp"
-#include "core/ref.hpp"
+#include "core/cxx/cancellation.hpp"
+#include "core/memory/extent.hpp"
+#include "core/cxx/ref.hpp"
 
 namespace unidax {
 

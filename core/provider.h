@@ -7,7 +7,7 @@
 #define UNIDAX_CORE_PROVIDER_H
 
 #ifdef __cplusplus
-#include "core/kernel.hpp"
+#include "core/cxx/kernel.hpp"
 #else
 #include <linux/types.h>
 #endif

@@ -5,9 +5,9 @@
  */
 #pragma once
 
-#include "core/owner.hpp"
+#include "core/cxx/owner.hpp"
 #include "core/provider.h"
-#include "core/reader.hpp"
+#include "core/cxx/reader.hpp"
 
 namespace unidax {
 

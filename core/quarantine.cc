@@ -13,9 +13,9 @@
  *
  * Wraps include/linux/workqueue.h.
  */
-#include "core/events.hpp"
+#include "core/trace/events.hpp"
 #include "core/interface.hpp"
-#include "core/unit.hpp"
+#include "core/cxx/unit.hpp"
 
 namespace unidax::quarantine {
 namespace {

@@ -3,9 +3,9 @@
  * A registration: a region in service and its instances, from the provider's call (core/provider.h)
  * to its end. Instances come and go meanwhile as the attributes of the region's directory ask.
  */
-#include "core/ids.hpp"
+#include "core/cxx/ids.hpp"
 #include "core/interface.hpp"
-#include "core/lock.hpp"
+#include "core/cxx/lock.hpp"
 #include "core/provider.h"
 
 namespace unidax {

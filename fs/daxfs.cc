@@ -11,7 +11,7 @@
  * vfio.
  */
 #include "core/interface.hpp"
-#include "core/unit.hpp"
+#include "core/cxx/unit.hpp"
 
 namespace unidax::fs {
 namespace {

@@ -12,11 +12,11 @@
  * include/linux/memory-tiers.h.
  */
 #include "ram/block.hpp"
-#include "core/bad_pages.hpp"
-#include "core/compat.hpp"
+#include "core/memory/bad_pages.hpp"
+#include "core/memory/compat.hpp"
 #include "core/interface.hpp"
-#include "core/lock.hpp"
-#include "core/unit.hpp"
+#include "core/cxx/lock.hpp"
+#include "core/cxx/unit.hpp"
 
 namespace unidax::ram {
 namespace {

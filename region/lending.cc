@@ -24,7 +24,7 @@
  * Wraps include/linux/ioport.h, insert_resource() and remove_resource().
  */
 #include "region/region.hpp"
-#include "core/bad_pages.hpp"
+#include "core/memory/bad_pages.hpp"
 
 namespace unidax::region {
 namespace {

@@ -4,9 +4,9 @@
  * quarantine. What of it is handed out is region/space.cc, its sysfs directory region/sysfs.cc.
  */
 #include "region/region.hpp"
-#include "core/compat.hpp"
-#include "core/events.hpp"
-#include "core/unit.hpp"
+#include "core/memory/compat.hpp"
+#include "core/trace/events.hpp"
+#include "core/cxx/unit.hpp"
 
 namespace unidax::region {
 namespace {

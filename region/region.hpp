@@ -5,10 +5,10 @@
  */
 #pragma once
 
-#include "core/backing.hpp"
-#include "core/directory.hpp"
+#include "core/memory/backing.hpp"
+#include "core/cxx/directory.hpp"
 #include "core/interface.hpp"
-#include "core/lock.hpp"
+#include "core/cxx/lock.hpp"
 
 namespace unidax::region {
 

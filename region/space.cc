@@ -10,7 +10,7 @@
  * after that is taken out of the mappings.
  */
 #include "region/region.hpp"
-#include "core/bad_pages.hpp"
+#include "core/memory/bad_pages.hpp"
 
 namespace unidax::region {
 

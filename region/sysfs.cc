@@ -5,7 +5,7 @@
  * kernel's Documentation/ABI/testing/sysfs-bus-dax.
  */
 #include "region/region.hpp"
-#include "core/bad_pages.hpp"
+#include "core/memory/bad_pages.hpp"
 
 namespace unidax::region {
 namespace {

@@ -32,7 +32,7 @@ ccflags-y += -DUNIDAX_VERSION=$(or $(if $(wildcard $(unidax-src)/dkms.conf),$(sh
 
 # --- generated copies of kernel headers --------------------------------------
 
-unidax-generated := $(unidax-obj)/core/generated
+unidax-generated := $(unidax-obj)/core/cxx/generated
 unidax-stamp := $(unidax-generated)/kheaders.stamp
 unidax-kheaders := $(unidax-src)/scripts/kheaders
 
@@ -53,7 +53,7 @@ $(addprefix $(obj)/,$(patsubst %/,%,$(filter %/,$(obj-m) $(obj-y)))): $(unidax-s
 # --- the compiler's part ---------------------------------------------------------
 
 # The overlay, then the copies, then the kernel.
-cxx-isystem := $(unidax-src)/core/overlay $(unidax-generated)
+cxx-isystem := $(unidax-src)/core/cxx/overlay $(unidax-generated)
 cxx-prepare := $(unidax-stamp)
 cxxflags-y += $(UNIDAX_CXXFLAGS)
 
@@ -62,4 +62,4 @@ include $(unidax-src)/scripts/Makefile.cplusplus
 endif
 
 # What `make clean` of this directory removes besides kbuild's own list.
-clean-files += $(if $(filter $(obj),$(unidax-obj)),core/generated)
+clean-files += $(if $(filter $(obj),$(unidax-obj)),core/cxx/generated)

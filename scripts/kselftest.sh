@@ -172,7 +172,7 @@ built_in_machine="built in|--memory=reserved --mem-size=128M|loaded|UNIDAX_EXPEC
 patience=8
 # The faults in the modules of the debug kernel's last machine: every array leaks, and
 # every object is looked at when it is gone.
-mutated=core/owner.hpp
+mutated=core/cxx/owner.hpp
 mutation='s/^\t~Array() { kvfree(data_); }$/\t~Array() {}/
 s/^\t\t\tkfree(object_);$/&\n\t\t\t(void)*reinterpret_cast<volatile char *>(object_);/'
 

@@ -78,7 +78,7 @@ sources=(Kbuild Makefile core region fs ram cdev providers include
 [ ! "$gates" ] || sources+=(dkms.conf scripts)
 list() { # [TEST...]: the sources that pass it
 	find "${sources[@]}" -type f ! -name '*.o' ! -name '*.ko' ! -name '*.mod' ! -name '*.mod.c' \
-		! -name '.*' ! -name '*.pyc' ! -name modules.order ! -path 'core/generated/*' "$@" | sort -u
+		! -name '.*' ! -name '*.pyc' ! -name modules.order ! -path 'core/cxx/generated/*' "$@" | sort -u
 }
 
 # --- the project's own ---------------------------------------------------------

@@ -4,15 +4,14 @@
 """
 Arrow gate: who may see whom.
 
-    region/, fs/, ram/, cdev/   their own folder and core/
-    core/                       core/
-    providers/X/                its own folder, core/provider.h and core/provider.hpp
-    everyone                    the user interface, include/uapi/
+FLOORS lists the folders from the ground up. A file may include what is in its own folder, and what the row of its
+folder names; a row names only what stands before it in the list, so the arrows between folders cannot make a circle.
+A provider sees core/provider.h and core/provider.hpp. Everyone sees the user interface, include/uapi/.
 
-and the kernel only through the door: in C++, or in a header that C++ may read,
-a kernel header is included by core/kernel.hpp and its overlay alone. It reads
-#include lines, conditional or not; what an allowed header includes in turn is
-that header's affair.
+The kernel is seen only through the door: in C++, or in a header that C++ may read, a kernel header is included by
+core/cxx/kernel.hpp and its overlay alone.
+
+The gate reads #include lines, conditional or not; what an allowed header includes in turn is that header's affair.
 """
 
 import os
@@ -23,28 +22,68 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gatelib  # noqa: E402
 
-FOLDERS = ("core", "region", "fs", "ram", "cdev", "providers")
-DOOR = "core/kernel.hpp"
-BEHIND_THE_DOOR = "core/overlay/"
-GENERATED = "core/generated/"
+DOOR = "core/cxx/kernel.hpp"
+BEHIND_THE_DOOR = "core/cxx/overlay/"
+GENERATED = "core/cxx/generated/"
 PROVIDER_INTERFACE = ("core/provider.h", "core/provider.hpp")
+PARAMETERS = "core/params.h"
+LANGUAGE = ["core/cxx/"]
+GROUND = [*LANGUAGE, "core/trace/", "core/memory/", PARAMETERS]
+
+# (folder, what it sees besides itself: folders, or single headers), from the ground up. The parameters are declarations
+# and see nothing.
+FLOORS = [
+    (PARAMETERS, []),
+    ("core/cxx/", []),
+    ("core/trace/", LANGUAGE),
+    ("core/memory/", [*LANGUAGE, "core/trace/", PARAMETERS]),
+    ("core/interface.hpp", GROUND),
+    ("fs/", [*GROUND, "core/interface.hpp"]),
+    ("ram/", [*GROUND, "core/interface.hpp"]),
+    ("region/", [*GROUND, "core/interface.hpp"]),
+    ("cdev/", [*GROUND, "core/interface.hpp"]),
+    ("core/", [*GROUND, "core/interface.hpp"]),
+]
+FOLDERS = ("core", "region", "fs", "ram", "cdev", "providers")
 
 
-def unit(path):
-    """The folder that counts: providers/X is one, all else is its top folder."""
+def circles(floors):
+    """Rows that name something which does not stand before them."""
+    for number, (floor, seen) in enumerate(floors):
+        before = [name for name, _ in floors[:number]]
+        for name in seen:
+            if not any(name == earlier or name.startswith(earlier) and earlier.endswith("/") for earlier in before):
+                yield "%s sees %s, which is not below it" % (floor, name)
+
+
+def floor_of(path):
+    """The row that counts for a file: the one with the longest name."""
+    rows = [row for row in FLOORS if path == row[0] or row[0].endswith("/") and path.startswith(row[0])]
+    return max(rows, key=lambda row: len(row[0]), default=None)
+
+
+def home(path):
+    """The folder that a file is at home in, as the user of this gate would say it."""
     parts = path.split("/")
-    return "/".join(parts[:2]) + "/" if parts[0] == "providers" and len(parts) > 2 else parts[0] + "/"
+    if parts[0] == "providers" and len(parts) > 2:
+        return "/".join(parts[:2]) + "/"
+    row = floor_of(path)
+    return row[0] if row else parts[0] + "/"
 
 
 def allowed(includer, included):
     """Whether a file may include another by name; both are paths in the tree."""
     if included.startswith(BEHIND_THE_DOOR):
         return includer == DOOR
-    if included.startswith("include/uapi/") or included.startswith(unit(includer)):
+    if included.startswith("include/uapi/"):
         return True
     if includer.startswith("providers/"):
-        return included in PROVIDER_INTERFACE
-    return unit(includer) in ("region/", "fs/", "ram/", "cdev/") and included.startswith("core/")
+        return included in PROVIDER_INTERFACE or included.startswith(home(includer))
+    row = floor_of(includer)
+    if row is None or included.startswith("providers/"):
+        return False
+    return floor_of(included) is row or any(included == name or name.endswith("/") and included.startswith(name)
+                                            for name in row[1])
 
 
 def includes(text):
@@ -86,7 +125,7 @@ def check(path, text, exists):
             if not exists(target):
                 yield where, '"%s" is no file of the tree' % name
             elif not allowed(path, target):
-                yield where, '%s may not see "%s"' % (unit(path), target)
+                yield where, '%s may not see "%s"' % (home(path), target)
 
 
 PLANTED = [
@@ -99,9 +138,16 @@ PLANTED = [
     ("cdev/planted.cc", '#include "region/region.hpp"', True),
     ("ram/planted.cc", '#include "region/region.hpp"', True),
     ("region/planted.cc", '#include "ram/ram.cc"', True),
+    ("core/cxx/planted.hpp", '#include "core/memory/backing.hpp"', True),
+    ("core/cxx/planted.hpp", '#include "core/trace/events.hpp"', True),
+    ("core/cxx/planted.hpp", '#include "core/params.h"', True),
+    ("core/trace/planted.hpp", '#include "core/memory/quantity.hpp"', True),
+    ("core/memory/planted.hpp", '#include "core/module.h"', True),
+    ("core/memory/planted.hpp", '#include "core/interface.hpp"', True),
+    ("fs/planted.cc", '#include "core/module.h"', True),
     ("core/planted.hpp", '#include "region/region.hpp"', True),
     ("core/planted.hpp", '#include "cdev/instance.hpp"', True),
-    ("providers/planted/a.cc", '#include "core/result.hpp"', True),
+    ("providers/planted/a.cc", '#include "core/cxx/result.hpp"', True),
     ("providers/planted/a.cc", '#include "providers/hmem/hmem.h"', True),
     ("providers/planted/a.cc", '#include "../hmem/hmem.h"', True),
     ("providers/planted/a.cc", '#include "region/region.hpp"', True),
@@ -110,10 +156,10 @@ PLANTED = [
     ("core/planted.h", "#include <linux/fs.h>", True),
     ("core/planted.h", "#ifdef __cplusplus\n#include <linux/fs.h>\n#endif", True),
     ("core/planted.h", "#ifndef __cplusplus\n#endif\n#include <linux/fs.h>", True),
-    ("cdev/planted.cc", '#include "core/overlay/language.h"', True),
+    ("cdev/planted.cc", '#include "core/cxx/overlay/language.h"', True),
     ("cdev/planted.cc", "#include HEADER", True),
     ("cdev/planted.cc", '#include "core/nowhere.hpp"', True),
-    ("cdev/planted.cc", '#include "cdev/instance.hpp"\n#include "core/result.hpp"', False),
+    ("cdev/planted.cc", '#include "cdev/instance.hpp"\n#include "core/cxx/result.hpp"', False),
     ("core/planted.c", '#include <linux/module.h>\n#include "module.h"', False),
     ("core/planted.h", "#ifdef __cplusplus\n#else\n#include <linux/types.h>\n#endif", False),
     ("providers/planted/a.cc", '#include "core/provider.hpp"', False),
@@ -138,6 +184,10 @@ def main():
                 arrows += len(includes(text))
                 for place, what in check(path, text, in_tree):
                     report.finding("%s: %s" % (place, what))
+    for what in circles(FLOORS):
+        report.finding("FLOORS: " + what)
+    turned = [*FLOORS[:1], FLOORS[2], FLOORS[1], *FLOORS[3:]]
+    report.control("a row that sees one above it", len(list(circles(turned))) == 1, str(list(circles(turned))))
     for path, text, refused in PLANTED:
         said = list(check(path, text, in_tree))
         report.control("%s: %s" % (path, text), bool(said) == refused, str(said))

@@ -55,7 +55,7 @@ ANY_TEXT = ("TRAILING_WHITESPACE", "MISSING_EOF_NEWLINE", "DOS_LINE_ENDINGS", "T
 
 # (group, its files, options): a file belongs to the first group that takes it.
 GROUPS = [
-    ("C++, scripts, packaging", ("*.cc", "*.hpp", "core/overlay/*", "*.sh", "*.py", "*.awk", "*.txt", "*.table", "scripts/kheaders",
+    ("C++, scripts, packaging", ("*.cc", "*.hpp", "core/cxx/overlay/*", "*.sh", "*.py", "*.awk", "*.txt", "*.table", "scripts/kheaders",
                                  "scripts/debian/*", ".ci/run"),
      ["--types", ",".join(ANY_TEXT)]),
     ("programs", ("scripts/demo/*.c", "scripts/bench/*.c", "selftests/*.[ch]"), ["--ignore", ",".join(KERNEL_ONLY)]),
@@ -71,8 +71,8 @@ NO_TEXT = ("COPYING", "MAINTAINERS", "*.gitignore", ".clang-format", ".clang-tid
 # (file, type, text of the line, reason)
 EXCEPTIONS = [
     ("core/module.c", "EXPORT_SYMBOL", r"EXPORT_SYMBOL", "the functions are C++, and the macro is C"),
-    ("core/trace.h", "OPEN_ENDED_LINE", r"\($", "TRACE_EVENT()'s usual form, which tracing's own headers have"),
-    ("core/trace.h", "PARENTHESIS_ALIGNMENT", r"^$", "the same"),
+    ("core/trace/trace.h", "OPEN_ENDED_LINE", r"\($", "TRACE_EVENT()'s usual form, which tracing's own headers have"),
+    ("core/trace/trace.h", "PARENTHESIS_ALIGNMENT", r"^$", "the same"),
     ("selftests/write_tracking.c", "BIT_MACRO", r"\(1 << \d+\)", "as the kernel's own header says it"),
     ("selftests/mmap_semantics.c", "STATIC_CONST_CHAR_ARRAY", r"char \*odd\[\]", "addresses, made of what is known at run time"),
     ("selftests/modules/unidax_override.c", "AVOID_EXTERNS", r"unidax_override_return",

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 clang: every C++ unit read by a second compiler, which checks what g++ cannot: the lock annotations
-of core/lock.hpp (-Wthread-safety: what is guarded by a lock is touched only with it, what requires
+of core/cxx/lock.hpp (-Wthread-safety: what is guarded by a lock is touched only with it, what requires
 a lock is called only with it, and no lock is left behind), and __user: a user pointer is neither
 followed nor taken for one of the kernel's, nor the reverse.
 
@@ -75,12 +75,12 @@ MUTANTS = [
     ("core/registration.cc", "MutexGuard guard(lock_);", "", "variable 'members_' requires holding mutex 'lock_'"),
     ("core/registration.cc", "MutexGuard guard(lock_);", "lock_.lock();", "mutex 'lock_' is still held"),
     ("ram/ram.cc", "MutexGuard guard(types_lock);", "", "variable 'other_types' requires holding mutex 'types_lock'"),
-    ("core/cancellation.cc", "SpinLockGuard guard(lock_);", "", "variable 'inside_' requires holding spinlock 'lock_'"),
-    ("core/backing.cc", "MutexGuard guard(watcher_lock_);", "", "variable 'watcher_' requires holding mutex 'watcher_lock_'"),
+    ("core/cxx/cancellation.cc", "SpinLockGuard guard(lock_);", "", "variable 'inside_' requires holding spinlock 'lock_'"),
+    ("core/memory/backing.cc", "MutexGuard guard(watcher_lock_);", "", "variable 'watcher_' requires holding mutex 'watcher_lock_'"),
 ]
 
 # Where a kernel lock may be a member: the types that make locks of ours from it.
-LOCK_TYPES = ("core/lock.hpp", "core/revocable.hpp")
+LOCK_TYPES = ("core/cxx/lock.hpp", "core/memory/revocable.hpp")
 KERNEL_LOCK = re.compile(r"^\s*(?:static |struct )*(mutex|spinlock_t|raw_spinlock_t|rwlock_t|rw_semaphore|semaphore|seqlock_t|"
                          r"percpu_rw_semaphore|rt_mutex|local_lock_t)\b[^*&(]*;", re.M)
 

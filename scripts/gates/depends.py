@@ -45,11 +45,11 @@ def missing(obj, dependencies):
 def kinds(dependencies):
     """The dependencies by where they come from."""
     found = {"kernel": [], "overlay": [], "copy": [], "own": []}
-    overlay = os.path.join(gatelib.ROOT, "core", "overlay") + "/"
+    overlay = os.path.join(gatelib.ROOT, "core", "cxx", "overlay") + "/"
     for path in sorted(dependencies):
         if path.startswith(overlay):
             found["overlay"].append(path)
-        elif "/core/generated/" in path:
+        elif "/core/cxx/generated/" in path:
             found["copy"].append(path)
         elif path.startswith(gatelib.ROOT + "/"):
             found["own"].append(path)
@@ -92,7 +92,7 @@ def main():
 
     scratch = gatelib.Scratch("depends")
     scratch.write("unit.hpp", "#pragma once\nint unit();\n")
-    scratch.write("probe.cc", '#include "core/kernel.hpp"\n#include "unit.hpp"\nint unit() { return 1; }\n')
+    scratch.write("probe.cc", '#include "core/cxx/kernel.hpp"\n#include "unit.hpp"\nint unit() { return 1; }\n')
     status, output = scratch.make("probe.o", module="whole")
     if status:
         report.finding("the probe does not compile:\n" + output)
@@ -109,7 +109,7 @@ def main():
             ("the original of a copy", kernel_fs),
             ("a copy", ending(by_kind["copy"], "/linux/fs.h")),
             ("an overlay header", ending(by_kind["overlay"], "/linux/rcupdate.h")),
-            ("the door", os.path.join(gatelib.ROOT, "core", "kernel.hpp")),
+            ("the door", os.path.join(gatelib.ROOT, "core", "cxx", "kernel.hpp")),
             ("a header of the unit", scratch.file("unit.hpp")),
             ("scripts/kheaders", os.path.join(gatelib.ROOT, "scripts", "kheaders"))):
         report.control("newer: %s (%s)" % (what, path), path and rebuilt(scratch, path), "not made again")
@@ -117,13 +117,13 @@ def main():
     rebuilt(scratch)
     report.control("nothing newer", not rebuilt(scratch), "made again for nothing")
     report.control("newer: a header that the probe does not read",
-                   not rebuilt(scratch, os.path.join(gatelib.ROOT, "core", "result.hpp")), "made again for nothing")
+                   not rebuilt(scratch, os.path.join(gatelib.ROOT, "core", "cxx", "result.hpp")), "made again for nothing")
     report.end("%d C++ objects with %d dependencies" % (len(objects), files))
 
 
 def read_stamp(scratch):
     """The headers that the generated copies are made from."""
-    with open(scratch.file("core/generated/kheaders.stamp.d"), encoding="utf-8") as f:
+    with open(scratch.file("core/cxx/generated/kheaders.stamp.d"), encoding="utf-8") as f:
         return f.readline().split(":", 1)[1].split()
 
 

@@ -39,14 +39,14 @@ def kdir():
 
 
 def kernel_headers():
-    """The kernel headers that core/kernel.hpp lists, in its order."""
+    """The kernel headers that core/cxx/kernel.hpp lists, in its order."""
     with open(os.path.join(ROOT, "core", "kernel.hpp"), encoding="utf-8") as f:
         return re.findall(r"^#include <([^>]+)>", f.read(), re.M)
 
 
 def keywords():
-    """The words that core/overlay/keywords.h renames to word_."""
-    with open(os.path.join(ROOT, "core", "overlay", "keywords.h"), encoding="utf-8") as f:
+    """The words that core/cxx/overlay/keywords.h renames to word_."""
+    with open(os.path.join(ROOT, "core", "cxx", "overlay", "keywords.h"), encoding="utf-8") as f:
         return set(re.findall(r"^#define (\w+) \1_$", f.read(), re.M))
 
 

@@ -50,7 +50,7 @@ def headerless(text):
     for line in text.split("\n"):
         marker = MARKER.match(line)
         if marker:
-            system = " 3" in marker[2] and "/core/overlay/" not in marker[1]
+            system = " 3" in marker[2] and "/core/cxx/overlay/" not in marker[1]
             out.append(line)
             continue
         if line.startswith("#"):
@@ -93,5 +93,5 @@ def headerless(text):
         text = text.replace(what, instead)
     text, moves = MOVE.subn(lambda found: STD_MOVE.replace("\n", " ") + "\n" * found[0].count("\n"), text)
     if moves != 1:
-        raise ValueError("core/utility.hpp has not one move(), but %d" % moves)
+        raise ValueError("core/cxx/utility.hpp has not one move(), but %d" % moves)
     return text, bodies

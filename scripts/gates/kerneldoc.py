@@ -26,9 +26,9 @@ import gatelib  # noqa: E402
 HEADERS = ("core/*.h", "core/*.hpp", "region/*.hpp", "fs/*.hpp", "cdev/*.h", "cdev/*.hpp", "providers/*.h",
            "providers/*.hpp", "include/uapi/linux/*.h")
 # The door and what lies behind it declare nothing of ours.
-NOT_OURS = ("core/overlay/*", "core/kernel.hpp")
+NOT_OURS = ("core/cxx/overlay/*", "core/cxx/kernel.hpp")
 # The user interface, the C boundaries, and what one unit may ask of another or of core.
-BOUNDARIES = ("*.h", "core/interface.hpp", "core/compat.hpp", "core/provider.hpp")
+BOUNDARIES = ("*.h", "core/interface.hpp", "core/memory/compat.hpp", "core/provider.hpp")
 
 # Outermost first, until nothing changes: what C has not, and what stands for it.
 LOWERING = [
@@ -117,11 +117,11 @@ PLANTED = [
     # (file, text, what must be said; None: nothing)
     ("core/interface.hpp", HEAD + GOOD + "} // namespace unidax\n", None),
     ("core/interface.hpp", HEAD + GOOD.replace(" * @parent: text\n", ""), "'parent' not described in 'make'"),
-    ("core/backing.hpp", HEAD + GOOD.replace(" * @parent: text\n", ""), None),
-    ("core/backing.hpp", HEAD + GOOD.replace("@parent", "@father"), "Excess function parameter 'father'"),
-    ("core/backing.hpp", HEAD + GOOD.replace(" * make()", " * made()"), "expecting prototype for made()"),
+    ("core/memory/backing.hpp", HEAD + GOOD.replace(" * @parent: text\n", ""), None),
+    ("core/memory/backing.hpp", HEAD + GOOD.replace("@parent", "@father"), "Excess function parameter 'father'"),
+    ("core/memory/backing.hpp", HEAD + GOOD.replace(" * make()", " * made()"), "expecting prototype for made()"),
     ("core/interface.hpp", HEAD + GOOD.replace("/**", "/*"), "make() has no kernel-doc comment"),
-    ("core/compat.hpp", HEAD + "template <u64 Size> [[nodiscard]] inline vm_fault_t insert(vm_fault &vmf, Pfn pfn)\n"
+    ("core/memory/compat.hpp", HEAD + "template <u64 Size> [[nodiscard]] inline vm_fault_t insert(vm_fault &vmf, Pfn pfn)\n"
      "{\n\treturn 0;\n}\n", "insert() has no kernel-doc comment"),
     ("core/module.h", "DECLARE_TRACEPOINT(unidax_open);\n", None),
     ("core/module.h", "int unidax_start(void);\n", "unidax_start() has no kernel-doc comment"),

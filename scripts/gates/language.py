@@ -24,7 +24,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import gatelib  # noqa: E402
 
 HERE = os.path.join(gatelib.ROOT, "scripts", "gates", "language")
-OVERLAY = os.path.join(gatelib.ROOT, "core", "overlay")
+OVERLAY = os.path.join(gatelib.ROOT, "core", "cxx", "overlay")
 
 # Words that must be no macro after the door, besides the renamed keywords: the
 # other keywords and attributes of C++20, and names that everyone uses.
@@ -54,7 +54,7 @@ def check_macros(report, scratch):
 
     def defined(text):
         with open(probe, "w", encoding="utf-8") as f:
-            f.write('#include "core/kernel.hpp"\n' + text)
+            f.write('#include "core/cxx/kernel.hpp"\n' + text)
         status, output = gatelib.run(command + ["-E", "-dM"])
         if status:
             report.finding("macros after the door: " + output)
@@ -111,7 +111,7 @@ def main():
     for name in ("accepted.cc", "refused.cc", "refused_late.cc"):
         scratch.write(name, read(os.path.join(HERE, name)))
     scratch.write("gnu_inline.cc",
-                  '#include "core/kernel.hpp"\n#define inline inline __gnu_inline\n'
+                  '#include "core/cxx/kernel.hpp"\n#define inline inline __gnu_inline\n'
                   "inline int gate_inline(int x) { return x; }\n"
                   "int (*const volatile address_of_inline)(int) = gate_inline;\n")
 

@@ -3,7 +3,7 @@
 """
 Layout gate: every kernel type that a C++ unit can see is laid out as in C.
 
-One C and one C++ object are compiled from the header list of core/kernel.hpp,
+One C and one C++ object are compiled from the header list of core/cxx/kernel.hpp,
 with the modules' own flags, and their DWARF is compared: the size of each
 struct, union and enum, the offset, size and type of each member (in bits, so
 bit fields too; members of unnamed structs and unions counted as their owner's),
@@ -272,8 +272,8 @@ class Variants:
         replace = {
             self.scratch.file("cxx.o"): out,
             self.scratch.file("cxx.cc"): source,
-            os.path.join(gatelib.ROOT, "core", "overlay"): overlay,
-            self.scratch.file("core/generated"): generated,
+            os.path.join(gatelib.ROOT, "core", "cxx", "overlay"): overlay,
+            self.scratch.file("core/cxx/generated"): generated,
         }
         status, output = gatelib.run([replace.get(word) or word for word in self.base
                                       if not word.startswith("-Wp,-M")])
@@ -313,7 +313,7 @@ class Variants:
 
     def without_overlay(self, header):
         tree = self.scratch.file("overlay/" + re.sub(r"\W", "_", header))
-        shutil.copytree(os.path.join(gatelib.ROOT, "core", "overlay"), tree)
+        shutil.copytree(os.path.join(gatelib.ROOT, "core", "cxx", "overlay"), tree)
         os.remove(os.path.join(tree, header))
         return self.outcome("without " + header, overlay=tree)
 
@@ -391,7 +391,7 @@ def check_empties(report, scratch, empties):
     paths = [path for path in gatelib.dependencies(scratch.file("cxx.o"))
              if not path.startswith((gatelib.ROOT + "/", scratch.path + "/"))]
     # The originals of the copies, in the place of the copies.
-    with open(scratch.file("core/generated/kheaders.stamp.d"), encoding="utf-8") as f:
+    with open(scratch.file("core/cxx/generated/kheaders.stamp.d"), encoding="utf-8") as f:
         paths += f.readline().split(":", 1)[1].split()
     for path in sorted(set(paths)):
         header = re.sub(r".*/include/(generated/)?(?=(uapi/)?(linux|asm|asm-generic|vdso)/)", "", path)
@@ -481,7 +481,7 @@ def main():
     headers = gatelib.kernel_headers()
     # The probes share one file of own types after the headers, so that the controls have something to change.
     scratch.write("c.c", "".join("#include <%s>\n" % h for h in headers) + OWN_TYPES, flags)
-    scratch.write("cxx.cc", '#include "core/kernel.hpp"\nextern "C" {' + OWN_TYPES + "}\n", flags)
+    scratch.write("cxx.cc", '#include "core/cxx/kernel.hpp"\nextern "C" {' + OWN_TYPES + "}\n", flags)
     status, output = scratch.make("c.o", "cxx.o")
     if status:
         report.finding("the probes do not compile:\n" + output)
@@ -499,7 +499,7 @@ def main():
     status, listed = gatelib.run([os.path.join(gatelib.ROOT, "scripts", "kheaders"), "--list", "--release", release()])
     edits = [line.split("\t")[1] for line in listed.splitlines()]
     empties = {line.split("\t")[1] for line in listed.splitlines() if line.startswith("empty\t")}
-    overlay = os.path.join(gatelib.ROOT, "core", "overlay")
+    overlay = os.path.join(gatelib.ROOT, "core", "cxx", "overlay")
     overlays = sorted(os.path.relpath(os.path.join(where, name), overlay)
                       for where, _, names in os.walk(overlay) for name in names if where != overlay)
 

@@ -25,7 +25,7 @@ import gatelib  # noqa: E402
 
 SPARSE = ["C=2", "CF=-D__CHECK_ENDIAN__ -Wsparse-error"]
 # C++ reads these, and C does not.
-NOT_C = ("core/overlay/",)
+NOT_C = ("core/cxx/overlay/",)
 
 CLEAN = """
 #include <linux/fs.h>

@@ -42,8 +42,8 @@ def ours(text, roots):
             continue
         for path in re.findall(r"(/\S+?):\d+", line):
             path = os.path.normpath(path)
-            if any(path.startswith(root + "/") for root in roots) and "/core/overlay/" not in path \
-                    and "/core/generated/" not in path:
+            if any(path.startswith(root + "/") for root in roots) and "/core/cxx/overlay/" not in path \
+                    and "/core/cxx/generated/" not in path:
                 return True
     return False
 

@@ -32,9 +32,9 @@ SAFETY_LINES = 4
 
 # (file, check, text in the line, reason)
 EXCEPTIONS = [
-    ("core/result.hpp", "google-explicit-constructor", "Result(", "return a value, or an Error, where a Result is due"),
+    ("core/cxx/result.hpp", "google-explicit-constructor", "Result(", "return a value, or an Error, where a Result is due"),
     ("cdev/resize.cc", "bugprone-narrowing-conversions", "wait_event_killable(", "the kernel's macro has a long in between"),
-    ("core/compat.hpp", "misc-redundant-expression", "cpu_has(", "the kernel's macro looks at a bit twice"),
+    ("core/memory/compat.hpp", "misc-redundant-expression", "cpu_has(", "the kernel's macro looks at a bit twice"),
 ]
 
 UNIT_FAULT = """
@@ -81,7 +81,7 @@ def shown(text):
     def marker(found):
         path = found[2]
         ours = path == "planted" or (path.startswith(gatelib.ROOT + "/")
-                                     and not re.search("/core/(overlay|generated)/", path))
+                                     and not re.search("/core/cxx/(overlay|generated)/", path))
         return '# %s "%s"%s' % (found[1], path, "" if ours else " 3")
     return re.sub(r'^# (\d+) "([^"]*)"[ \d]*$', marker, text, flags=re.M)
 

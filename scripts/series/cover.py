@@ -136,13 +136,13 @@ def headers(root, tree, release):
     if done.returncode:
         sys.exit("series: " + done.stderr.strip())
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    overlay = [path for path in tree.files if path.startswith(patches.DRIVER + "/core/overlay/")]
-    overlay_lines = lines(root, tree, patches.DRIVER + "/core/overlay/*")
+    overlay = [path for path in tree.files if path.startswith(patches.DRIVER + "/core/cxx/overlay/")]
+    overlay_lines = lines(root, tree, patches.DRIVER + "/core/cxx/overlay/*")
     return {
         "overlay": len(overlay), "overlay_lines": overlay_lines,
         "edits": len(rows), "copies": len({row[2] for row in rows}),
         "empty": sum(row[0] == "empty" for row in rows),
-        "c_lines": lines(root, tree, "*.c", "*.h") - lines(root, tree, patches.DRIVER + "/core/overlay/*.h"),
+        "c_lines": lines(root, tree, "*.c", "*.h") - lines(root, tree, patches.DRIVER + "/core/cxx/overlay/*.h"),
         "cxx_lines": lines(root, tree, "*.cc", "*.hpp"),
     }
 
@@ -235,7 +235,7 @@ def blurb(root, tree, release, cache):
         heading("Error paths") + UNWIND.strip() + "\n\n" + gate(cache, "unwind") + "\n\n" + SWEEP.strip() + "\n\n" + sweep(cache),
         heading("Measured against the existing driver") + table + "\n\n" + over,
         heading("Limits") + textwrap.fill(
-            "Made for Linux %s, and for x86-64 with GCC only. core/compat.hpp and the tables of scripts/kheaders serve two "
+            "Made for Linux %s, and for x86-64 with GCC only. core/memory/compat.hpp and the tables of scripts/kheaders serve two "
             "kernel series (6.1 and 6.12), because the same files are built out of the tree; a merge would drop one. "
             "There is no use as system RAM, and no memory of NVDIMM namespaces and CXL regions.%s"
             % (release, "" if "coccinelle" in names else

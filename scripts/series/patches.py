@@ -18,7 +18,7 @@ TESTS = "tools/testing/selftests/drivers/unidax"
 PLACES = [
     (r"scripts/Makefile\.cplusplus", r"scripts/Makefile.cplusplus", "kbuild"),
     (r"scripts/series/cplusplus\.rst", "Documentation/kbuild/cplusplus.rst", "kbuild"),
-    (r"(core/(?:overlay/.*|kernel\.hpp))", DRIVER + r"/\1", "headers"),
+    (r"(core/cxx/(?:overlay/.*|kernel\.hpp))", DRIVER + r"/\1", "headers"),
     (r"(scripts/(?:Makefile\.cxx|kheaders))", DRIVER + r"/\1", "headers"),
     (r"(Kbuild)", DRIVER + r"/\1", "core"),
     (r"((?:core|region|fs|ram|cdev)/.*)", DRIVER + r"/\1", None),  # the patch of the folder
@@ -47,14 +47,14 @@ LEFT_OUT = [
 # What a text says otherwise in a kernel tree: (pattern of paths in the project, pattern, replacement). Each must be found
 # somewhere.
 REWORDED = [
-    (r"core/overlay/.*\.h", r"\A// (SPDX-License-Identifier: .*)\n", r"/* \1 */\n"),
+    (r"core/cxx/overlay/.*\.h", r"\A// (SPDX-License-Identifier: .*)\n", r"/* \1 */\n"),
     (r"cdev/ioctl\.h", r'#include "include/uapi/linux/unidax\.h"', "#include <uapi/linux/unidax.h>"),
     (r"(core|region|fs|ram|cdev|providers|selftests)/.*", r"Documentation/(%s)\.rst" % CARRIED,
      DOCS + r"/\1.rst"),
 ]
 
 # A file that is made: what a build leaves behind below the driver.
-IGNORED = (DRIVER + "/.gitignore", "# SPDX-License-Identifier: GPL-2.0-only\n/core/generated/\n", "headers")
+IGNORED = (DRIVER + "/.gitignore", "# SPDX-License-Identifier: GPL-2.0-only\n/core/cxx/generated/\n", "headers")
 
 # Edits of the kernel's files: (patch, files of which the first that is there counts, pattern of the place, what it
 # becomes). \g<0> is what was found there; the pattern matches once.
@@ -117,8 +117,8 @@ driver only.
 """),
     ("headers", "dax/unidax: a C++ view of the kernel's headers", """
 The driver includes the real headers, through one header of its own
-(core/kernel.hpp). What is not C++ in them is either re-defined by a
-header of the same name in core/overlay/, which precedes it and includes
+(core/cxx/kernel.hpp). What is not C++ in them is either re-defined by a
+header of the same name in core/cxx/overlay/, which precedes it and includes
 it, or edited in a copy that scripts/kheaders makes at build time. So no
 header of the kernel changes, and not one byte of any C object.
 

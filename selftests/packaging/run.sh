@@ -170,9 +170,9 @@ payload() { # DEB: paths and modes
 
 same_without_git() { # DEB: a tree without a repository, with what a build leaves behind, packs the same
 	local copy=$work/copy other
-	mkdir -p "$copy/core/generated"
+	mkdir -p "$copy/core/cxx/generated"
 	(cd "$root" && git ls-files -z | xargs -0 cp --parents -t "$copy") || return
-	touch "$copy/core/generated/x.h" "$copy/unidax.ko" "$copy/core/.entry.o.cmd" "$copy/core/entry.o"
+	touch "$copy/core/cxx/generated/x.h" "$copy/unidax.ko" "$copy/core/.entry.o.cmd" "$copy/core/entry.o"
 	DEB_OUT=$work/nogit "$copy/scripts/deb.sh" || return
 	other=("$work"/nogit/*.deb)
 	[ "$(dpkg-deb -f "${other[0]}" Version)" = "$version" ] || return

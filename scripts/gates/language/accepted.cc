@@ -5,8 +5,8 @@
  * the modules' own rule; it is linked into nothing and never runs.
  */
 #define pr_fmt(fmt) "unidax: " fmt
-#include "core/compat.hpp"
-#include "core/kernel.hpp"
+#include "core/memory/compat.hpp"
+#include "core/cxx/kernel.hpp"
 
 /* Kernels from 6.8 on want a declaration of every global function; there are none of a unit here. */
 #pragma GCC diagnostic ignored "-Wmissing-declarations"

@@ -9,7 +9,7 @@
  * has to take away; the last what our own types for numbers keep apart.
  */
 #include "cdev/instance.hpp"
-#include "core/backing.hpp"
+#include "core/memory/backing.hpp"
 
 /* Kernels from 6.8 on want a declaration of every global function; there are none of a unit here. */
 #pragma GCC diagnostic ignored "-Wmissing-declarations"

@@ -4,7 +4,7 @@
  * __attribute__((error)), which the compiler reaches in a file that has no other
  * error. The form is that of refused.cc.
  */
-#include "core/kernel.hpp"
+#include "core/cxx/kernel.hpp"
 
 /* Kernels from 6.8 on want a declaration of every global function; there are none of a unit here. */
 #pragma GCC diagnostic ignored "-Wmissing-declarations"

@@ -5,7 +5,7 @@
  * each; the form is that of language/refused.cc.
  */
 #define pr_fmt(fmt) "unidax: " fmt
-#include "core/kernel.hpp"
+#include "core/cxx/kernel.hpp"
 
 /* Kernels from 6.8 on want a declaration of every global function; there are none of a unit here. */
 #pragma GCC diagnostic ignored "-Wmissing-declarations"

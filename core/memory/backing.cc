@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Requested ranges and page maps; see core/memory/backing.hpp.
+ */
+#include "core/memory/backing.hpp"
+#include "core/memory/bad_pages.hpp"
+#include "core/memory/compat.hpp"
+
+namespace unidax {
+namespace {
+
+lock_class_key watcher_lock_key;
+
+/*
+ * Bytes: what can become System RAM, or be a compound page, alone. Their number makes nobody wait:
+ * see Backing::unmap_all().
+ */
+u64 chunk_size_for(u64 compound_size)
+{
+	return larger<u64>(memory_block_size_bytes(), compound_size);
+}
+
+} // namespace
+
+Result<RequestedRange> RequestedRange::request(Address start, u64 size, const char *format, int id)
+{
+	const char *name = kasprintf(GFP_KERNEL, format, id);
+
+	if (!name)
+		return Error(-ENOMEM);
+
+	resource *resource = request_mem_region(start.n, size, name);
+
+	if (!resource) {
+		kfree(name);
+		return Error(-EBUSY);
+	}
+	return RequestedRange(name, resource);
+}
+
+RequestedRange::~RequestedRange()
+{
+	if (!resource_)
+		return;
+	release_mem_region(resource_->start, resource_size(resource_));
+	kfree(name_);
+}
+
+Backing::Backing(RequestedRange range, Alignment align, int node, int id)
+	: range_(move(range)), compound_(Pages::from_bytes(align.n)), node_(node), id_(id),
+	  watcher_lock_("unidax_watcher", watcher_lock_key)
+{}
+
+constinit const dev_pagemap_ops Backing::map_ops = {
+	/* Never -EOPNOTSUPP, or the kernel's own handler would go on with it. */
+	.memory_failure = [](dev_pagemap *map, unsigned long pfn, unsigned long count,
+			     int flags) -> int {
+		/* SAFETY: only the maps of chunks have these operations, and the caller keeps
+		 * this one. */
+		fail(*container_of(map, Chunk, map), {pfn}, {count},
+		     flags & MF_ACTION_REQUIRED ? memory_failure::Touched::by_current :
+						  memory_failure::Touched::by_nobody);
+		return 0;
+	},
+};
+
+void Backing::fail(const Chunk &chunk, Pfn first, Pages count, memory_failure::Touched touched)
+{
+	Backing *const backing = READ_ONCE(chunk.backing);
+
+	for (Pages at; at < count; at += Pages{1}) {
+		bad_pages->add(first + at);
+		if (backing)
+			memory_failure::isolate(first + at, backing->id_, touched);
+	}
+	if (!backing)
+		return;
+
+	MutexGuard guard(backing->watcher_lock_);
+
+	if (backing->watcher_)
+		sysfs_notify(backing->watcher_, nullptr, "badblocks");
+}
+
+void Backing::set_watcher(kobject *directory)
+{
+	MutexGuard guard(watcher_lock_);
+
+	watcher_ = directory;
+}
+
+Result<Box<Backing>> Backing::make(Address start, u64 size, Alignment align, int node, int id)
+{
+	RequestedRange range = TRY(RequestedRange::request(start, size, "dax_region%d", id));
+	Box<Backing> backing = TRY(Box<Backing>::make(move(range), align, node, id));
+
+	TRY(backing->map_all());
+	return backing;
+}
+
+Result<> Backing::map_all()
+{
+	const resource &res = range_.get();
+	const u64 chunk_size = chunk_size_for(compound_.bytes());
+	const u64 end = res.end + 1;
+	u64 at = align_down(res.start, chunk_size);
+
+	chunks_ = TRY(Array<Chunk>::make((align_up(end, chunk_size) - at) / chunk_size));
+	for (Chunk &chunk : chunks_) {
+		dev_pagemap &map = chunk.map;
+
+		map.type = MEMORY_DEVICE_GENERIC;
+		map.ops = &map_ops;
+		map.owner = THIS_MODULE;
+		map.vmemmap_shift = compound_ == Pages{1} ? 0 : ilog2(compound_.n);
+		map.nr_range = 1;
+		map.range.start = larger<u64>(at, res.start);
+		map.range.end = smaller<u64>(at + chunk_size, end) - 1;
+		INIT_WORK(&chunk.unmapping, [](work_struct *work) {
+			/* SAFETY: unmapping is only ever queued as a member of a Chunk. */
+			Chunk &chunk = *container_of(work, Chunk, unmapping);
+
+			memunmap_pages(&chunk.map);
+			chunk.backing = nullptr;
+		});
+		at += chunk_size;
+	}
+	for (Chunk &chunk : chunks_)
+		TRY(map(chunk));
+	return {};
+}
+
+Result<> Backing::map(Chunk &chunk)
+{
+	TRY(check_pointer(memremap_pages(&chunk.map, node_)));
+	complete_pages(chunk);
+	set_reserved(chunk, false);
+	WRITE_ONCE(chunk.backing, this);
+	return {};
+}
+
+void Backing::unmap(Chunk *first, Chunk *end)
+{
+	/*
+	 * Each takes three grace periods to go, one after the other, and whoever unloads would wait
+	 * for all of them: so they go side by side. One goes here: a region that is not larger than
+	 * a memory block has no more.
+	 */
+	Chunk *own = nullptr;
+
+	for (Chunk *chunk = first; chunk != end; chunk++) {
+		if (!chunk->backing)
+			continue;
+		chunk->backing->set_reserved(*chunk, true);
+		if (own)
+			queue_work(system_unbound_wq, &chunk->unmapping);
+		else
+			own = chunk;
+	}
+	if (!own)
+		return;
+	memunmap_pages(&own->map);
+	own->backing = nullptr;
+	/* At once for those that are not queued. */
+	for (Chunk *chunk = first; chunk != end; chunk++)
+		flush_work(&chunk->unmapping);
+}
+
+void Backing::complete_pages(const Chunk &chunk) const
+{
+	find_head(all_of(chunk), [this](page &head, Pgoff) {
+		compat::complete_tails(head, compound_);
+		return false;
+	});
+}
+
+void Backing::set_reserved(const Chunk &chunk, bool reserved) const
+{
+	find_head(all_of(chunk), [this, reserved](page &head, Pgoff) {
+		/* With the optimised vmemmap one tail page stands for many: it has been done then. */
+		for (page *page = &head; page < &head + compound_.n; page++) {
+			if (PageReserved(page) == reserved)
+				break;
+			/*
+			 * SAFETY: nobody has a reference on the page, and what goes through all
+			 * pages of the machine leaves out those that are not online. The kernel's
+			 * own setters refuse a compound page.
+			 */
+			__assign_bit(PG_reserved, &page->flags, reserved);
+		}
+		return false;
+	});
+}
+
+Backing::~Backing()
+{
+	unmap(chunks_.begin(), chunks_.end());
+}
+
+Extent Backing::all_of(const Chunk &chunk)
+{
+	const u64 start = chunk.map.range.start;
+
+	return {.pgoff = {},
+		.pfn = Pfn::from_bytes(start),
+		.count = Pages::from_bytes(chunk.map.range.end + 1 - start)};
+}
+
+Backing::Chunks Backing::chunks_of(const Extent &extent)
+{
+	const u64 start = extent.pfn.bytes(), end = extent.pfn_end().bytes();
+	Chunks found = {chunks_.begin(), chunks_.begin()};
+
+	for (Chunk &chunk : chunks_) {
+		if (chunk.map.range.end < start)
+			found.first = &chunk + 1;
+		if (chunk.map.range.start < end)
+			found.end = &chunk + 1;
+	}
+	return found;
+}
+
+Extent Backing::whole_blocks(const Extent &extent) const
+{
+	const u64 size = chunk_size_for(compound_.bytes());
+	const u64 start = align_up(extent.pfn.bytes(), size);
+	const u64 end = align_down(extent.pfn_end().bytes(), size);
+
+	if (end <= start)
+		return {.pgoff = extent.pgoff, .pfn = extent.pfn, .count = {}};
+	return {.pgoff = extent.pgoff + (Pfn::from_bytes(start) - extent.pfn),
+		.pfn = Pfn::from_bytes(start),
+		.count = Pages::from_bytes(end - start)};
+}
+
+void Backing::unmap_chunks(const Extent &extent)
+{
+	const Chunks chunks = chunks_of(extent);
+
+	unmap(chunks.first, chunks.end);
+}
+
+Result<> Backing::map_chunks(const Extent &extent)
+{
+	const Chunks chunks = chunks_of(extent);
+
+	for (Chunk *chunk = chunks.first; chunk != chunks.end; chunk++) {
+		if (!chunk->backing)
+			TRY(map(*chunk));
+	}
+	return {};
+}
+
+Result<> Backing::zero(const Extent &extent, bool for_good, const Cancellation &cancellation) const
+{
+	/* Large enough that the calls between do not show, small enough to be killed at once. */
+	constexpr u64 step = SZ_2M;
+	const u64 size = extent.count.bytes();
+	/* SAFETY: memremap_pages() has put the extent into the kernel's direct map. */
+	char *const bytes = static_cast<char *>(__va(extent.pfn.bytes()));
+
+	for (u64 done = 0; done < size;) {
+		const u64 count = smaller(step, size - done);
+		const Pfn pfn = extent.pfn + Pages::from_bytes(done);
+		const u64 good = (bad_pages->first(pfn, Pages::from_bytes(count)) - pfn).bytes();
+
+		TRY(cancellation.check());
+		memset(bytes + done, 0, good);
+		if (for_good)
+			arch_wb_cache_pmem(bytes + done, good);
+		done += good < count ? good + PAGE_SIZE : count;
+		cond_resched();
+	}
+	if (for_good)
+		pmem_wmb();
+	return {};
+}
+
+template <class Visit> Pgoff Backing::find_head(const Extent &extent, Visit visit) const
+{
+	/* The struct pages of an extent lie side by side: arithmetic instead of a look-up for each. */
+	static_assert(IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP));
+	constexpr unsigned long heads_unscheduled = 4096;
+	const Pages step = compound_, batch = {step.n * heads_unscheduled};
+	page *head = pfn_to_page(extent.pfn.n);
+
+	for (Pages at; at < extent.count; cond_resched()) {
+		const Pages end = smaller(at + batch, extent.count);
+
+		for (; at < end; at += step, head += step.n) {
+			if (visit(*head, extent.pgoff + at))
+				return extent.pgoff + at;
+		}
+	}
+	return extent.end();
+}
+
+void Backing::key_pages(const Extent &extent, address_space &mapping) const
+{
+	find_head(extent, [&mapping](page &head, Pgoff pgoff) {
+		head.mapping = &mapping;
+		head.index = pgoff.n;
+		return false;
+	});
+}
+
+void Backing::unkey_pages(const Extent &extent) const
+{
+	find_head(extent, [](page &head, Pgoff) {
+		head.mapping = nullptr;
+		head.index = 0;
+		return false;
+	});
+}
+
+Pgoff Backing::first_busy(const Extent &extent) const
+{
+	return find_head(extent, [](page &head, Pgoff) { return compat::page_busy(head); });
+}
+
+} // namespace unidax

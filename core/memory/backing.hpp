@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What pages depend on: the requested range in /proc/iomem and the page maps over it. They belong
+ * to core, never to a provider's device: a page may be pinned long after the provider has gone, and
+ * memunmap_pages() does not wait for page counts, it frees the struct pages under the holder.
+ *
+ * Wraps include/linux/ioport.h and include/linux/memremap.h.
+ */
+#pragma once
+
+#include "core/cxx/cancellation.hpp"
+#include "core/memory/extent.hpp"
+#include "core/cxx/lock.hpp"
+#include "core/memory/memory_failure.hpp"
+
+namespace unidax {
+
+/* A busy range in the kernel's resource tree, with the name that /proc/iomem prints. */
+class RequestedRange : NoCopy {
+public:
+	/**
+	 * request() - claim [@start, @start + @size) bytes.
+	 * @format: printf format for the name, followed by its number @id.
+	 * Context: process context, may sleep. Errors: -EBUSY, -ENOMEM.
+	 */
+	[[nodiscard]] static Result<RequestedRange> request(Address start, u64 size,
+							    const char *format, int id);
+
+	RequestedRange(RequestedRange &&other)
+		: name_(exchange(other.name_, nullptr)),
+		  resource_(exchange(other.resource_, nullptr))
+	{}
+	~RequestedRange();
+
+	/** get() - the busy resource; children may be requested under it. */
+	[[nodiscard]] resource &get() const { return *resource_; }
+
+private:
+	RequestedRange(const char *name, resource *resource) : name_(name), resource_(resource) {}
+
+	const char *name_;
+	resource *resource_;
+};
+
+/*
+ * Struct pages over a span of physical memory, as a vector of page maps, one per chunk: a memory
+ * block or, where that is larger, a compound page, so that a chunk can lose its page map alone, when
+ * its memory becomes System RAM, whatever its neighbours are used for.
+ *
+ * Pages are compound where the alignment allows: one head per alignment unit, and every reference
+ * to a page of the unit counts on its head. A head counts 1 when idle: a mapping takes no
+ * reference, get_user_pages() does. No page is PG_reserved while it is here.
+ *
+ * INVARIANT: exactly the chunks that know their backing are mapped by memremap_pages(); no page of
+ * them has a user when they are unmapped, as the end of this does with all.
+ */
+class Backing : NoCopy {
+public:
+	/**
+	 * make() - claim the range and make struct pages over it.
+	 * @start: first physical address, bytes; @size: bytes; both multiples of @align and
+	 *   memremap_compat_align()
+	 * @align: PAGE_SIZE, PMD_SIZE or PUD_SIZE, bytes: the size of a compound page
+	 * @node: NUMA node to take the struct pages from, or NUMA_NO_NODE
+	 * @id: the region's, for the name in /proc/iomem
+	 * Context: process context, sleeps.
+	 * Errors: -EBUSY (claimed by somebody), -ENOMEM, what memremap_pages() returns.
+	 */
+	[[nodiscard]] static Result<Box<Backing>> make(Address start, u64 size, Alignment align,
+						       int node, int id);
+	Backing(RequestedRange range, Alignment align, int node, int id);
+	~Backing();
+
+	[[nodiscard]] resource &range() const { return range_.get(); }
+
+	/**
+	 * zero() - clear the bytes of @extent, which nobody maps, but for bad pages.
+	 * @for_good: out of the processors' caches, too, or the bytes of an earlier holder could
+	 *            be back after a loss of power
+	 * @cancellation: stops it
+	 * Context: process context, sleeps. Errors: -EINTR, -ENXIO.
+	 */
+	[[nodiscard]] Result<> zero(const Extent &extent, bool for_good,
+				    const Cancellation &cancellation) const;
+
+	/**
+	 * key_pages() - set mapping and index on every head of @extent, before any page table holds
+	 * one of its pages. They are the key of shared futexes and what dirtying an unpinned page
+	 * goes through; faults then write no struct page.
+	 * @mapping: of the instance's inode, which lives until unkey_pages()
+	 */
+	void key_pages(const Extent &extent, address_space &mapping) const;
+
+	/** unkey_pages() - undo key_pages(); the pages are idle. */
+	void unkey_pages(const Extent &extent) const;
+
+	/**
+	 * first_busy() - offset of the first page of @extent whose head is in use, or the extent's
+	 * end. Costs one look at each head.
+	 */
+	[[nodiscard]] Pgoff first_busy(const Extent &extent) const;
+
+	/**
+	 * set_watcher() - from now on poll() on the attribute badblocks of @directory tells of every
+	 * bad page; of none if null. The directory before is not used any more.
+	 * Context: process context, may sleep.
+	 */
+	void set_watcher(kobject *directory);
+
+	/**
+	 * whole_blocks() - the part of @extent that is whole memory blocks of the kernel's and whole
+	 * chunks; of no page if there is none.
+	 */
+	[[nodiscard]] Extent whole_blocks(const Extent &extent) const;
+	/**
+	 * unmap_chunks() - take down the page maps under @extent, whole chunks; those that are there.
+	 * Context: process context, sleeps. No page of it is keyed, in use, or can be reached.
+	 */
+	void unmap_chunks(const Extent &extent);
+	/**
+	 * map_chunks() - make the page maps under @extent, whole chunks, again; those that are not
+	 * there.
+	 * Context: process context, sleeps. Errors: as make(); some may be there after an error.
+	 */
+	[[nodiscard]] Result<> map_chunks(const Extent &extent);
+
+private:
+	/* One page map. Its address is known to the kernel while it is mapped. */
+	struct Chunk {
+		dev_pagemap map;
+		/* Null while its struct pages are not there. */
+		Backing *backing;
+		work_struct unmapping;
+	};
+
+	/* From first up to and without end. */
+	struct Chunks {
+		Chunk *first;
+		Chunk *end;
+	};
+
+	static const dev_pagemap_ops map_ops;
+
+	/* fail() - @count pages of @chunk from @first on are bad. Context: as map_ops. */
+	static void fail(const Chunk &chunk, Pfn first, Pages count,
+			 memory_failure::Touched touched);
+
+	[[nodiscard]] Result<> map_all();
+	[[nodiscard]] Result<> map(Chunk &chunk);
+	/** unmap() - those of [@first, @end) that are there, all at once. */
+	static void unmap(Chunk *first, Chunk *end);
+	/** chunks_of() - those that have bytes of @extent. */
+	[[nodiscard]] Chunks chunks_of(const Extent &extent);
+	/* What memremap_pages() may leave to do: see compat::complete_tails(). */
+	void complete_pages(const Chunk &chunk) const;
+	/*
+	 * The flag PG_reserved of every struct page of @chunk, whose pages nobody uses. The kernel
+	 * sets it on all memory that is added, until it goes online, which this never does. It says
+	 * what is not so, that references are not counted: VFIO (type1) takes one and drops none.
+	 */
+	void set_reserved(const Chunk &chunk, bool reserved) const;
+	/* The pages of @chunk, as if they were an instance of their own. */
+	[[nodiscard]] static Extent all_of(const Chunk &chunk);
+	/* Until @visit(head, offset) returns true: that offset, or the extent's end. */
+	template <class Visit> Pgoff find_head(const Extent &extent, Visit visit) const;
+
+	const RequestedRange range_;
+	/* Pages that share one head. */
+	const Pages compound_;
+	/* Where the struct pages come from. */
+	const int node_;
+	/* The region's. */
+	const int id_;
+	Mutex watcher_lock_;
+	kobject *watcher_ GUARDED_BY(watcher_lock_) = nullptr;
+	/* In order of their addresses. */
+	Array<Chunk> chunks_;
+};
+
+} // namespace unidax
