@@ -37,9 +37,9 @@ public:
 	{
 		return instance_.live_.exclusive();
 	}
-	[[nodiscard]] const ExtentMap &extents() const { return live().lease.extents(); }
-	/** leased() - the lease, for region. */
-	[[nodiscard]] region::Leased &leased() const { return *live().lease.get(); }
+	[[nodiscard]] const ExtentMap &extents() const { return live().lease->extents(); }
+	/** allocation() - what the instance holds of its region. */
+	[[nodiscard]] region::Allocation &allocation() const { return *live().lease; }
 	/** size() - bytes. */
 	[[nodiscard]] u64 size() const { return extents().size().bytes(); }
 	/** granule() - bytes that sizes are multiples of. */

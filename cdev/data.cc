@@ -42,7 +42,7 @@ Result<Span> Span::try_take(Instance &instance, u64 at, u64 want, Waiting waitin
 	if (!live->usable())
 		return Error(-EBUSY);
 
-	const Extent *const extent = live->lease.extents().find(Pgoff::from_bytes(at));
+	const Extent *const extent = live->lease->extents().find(Pgoff::from_bytes(at));
 
 	if (!extent)
 		return Span(Pfn{}, Pages::from_bytes(unit));
@@ -258,7 +258,7 @@ loff_t llseek(file *file, loff_t offset, int whence)
 
 		if (!live)
 			return -ENXIO;
-		size = live->lease.extents().size().bytes();
+		size = live->lease->extents().size().bytes();
 	}
 	/* Past the end, too, as in a file: the device may grow. */
 	return generic_file_llseek_size(file, offset, whence, MAX_LFS_FILESIZE, size);

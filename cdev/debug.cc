@@ -20,7 +20,7 @@ int show(seq_file *output, void *)
 
 	if (!live)
 		return -ENXIO;
-	for (const Extent &extent : live->lease.extents())
+	for (const Extent &extent : live->lease->extents())
 		seq_printf(output, "%#llx %#llx-%#llx\n", extent.pgoff.bytes(), extent.pfn.bytes(),
 			   extent.pfn_end().bytes() - 1);
 	return 0;

@@ -73,7 +73,7 @@ template <u64 Size> struct MappingOps {
 			return VM_FAULT_SIGBUS;
 
 		const Pgoff pgoff{linear_page_index(vmf.vma, start)};
-		const Extent *const extent = live->lease.extents().find(pgoff);
+		const Extent *const extent = live->lease->extents().find(pgoff);
 
 		if (!extent || extent->end() - pgoff < Pages::from_bytes(Size))
 			return VM_FAULT_SIGBUS;

@@ -166,7 +166,7 @@ Result<> fill(unidax_info &info, Instance &instance)
 	if (!live)
 		return Error(-ENXIO);
 
-	const ExtentMap &extents = live->lease.extents();
+	const ExtentMap &extents = live->lease->extents();
 
 	info.bytes = extents.size().bytes();
 	info.align = live->align;

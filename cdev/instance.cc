@@ -53,7 +53,7 @@ Ref<Instance> Instance::attach(Box<Instance> instance, struct device &parent)
 Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct device &parent,
 					  unsigned int id, u64 size)
 {
-	const region::Spec &spec = region::spec(*region);
+	const region::Spec &spec = region->spec();
 	Id minor = TRY(state->minors.take(state->numbers.count() - 1));
 	fs::InstanceInode inode = TRY(fs::instance_inode(state->numbers.at(minor.get())));
 	PerCpuFaultCounts faults = TRY(PerCpuFaultCounts::make());
@@ -64,12 +64,11 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 	TRY(check(dev_set_name(&instance->device_, "dax%d.%u", spec.id, id)));
 
 	region::Lease lease =
-		TRY(region::lease(*region, Ref<struct inode>::share(instance->inode()),
-				  dev_name(&instance->device_)));
+		TRY(region->lease(Ref<struct inode>::share(instance->inode()), instance->name()));
 
 	if (size) {
-		region::Extension extension = TRY(region::extend(
-			*lease.get(), size, Alignment(spec.align), region::any_number,
+		region::Extension extension = TRY(lease->extend(
+			Pages::from_bytes(size), Alignment(spec.align), region::any_number,
 			instance->removal_));
 
 		TRY(extension.commit(instance->live_.unpublished()));
@@ -159,7 +158,7 @@ u64 size(Instance &instance)
 {
 	const auto live = instance.live().try_access();
 
-	return live ? live->lease.extents().size().bytes() : 0;
+	return live ? live->lease->extents().size().bytes() : 0;
 }
 
 } // namespace unidax::cdev

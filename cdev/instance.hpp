@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * An instance: the device daxR.I, what it holds of a region, and the door between open files and
- * that. Private to this folder; others see core/interface.hpp.
+ * that. Private to this folder; others see cdev/cdev.hpp.
  */
 #pragma once
 
+#include "cdev/cdev.hpp"
 #include "cdev/debug.hpp"
 #include "cdev/mappings.hpp"
 #include "cdev/statistics.hpp"
-#include "core/interface.hpp"
-#include "core/cxx/lock.hpp"
-#include "core/memory/revocable.hpp"
 #include "core/cxx/ids.hpp"
+#include "core/memory/revocable.hpp"
+#include "fs/fs.hpp"
 
 namespace unidax::cdev {
 
@@ -132,7 +132,7 @@ public:
 	 * Context: process context, no lock held; sleeps. Taking back takes as long as the kernel
 	 * needs to move what is in the memory; a signal ends that.
 	 * Errors: -EBUSY (mapped, pinned; in use as System RAM), -ENXIO (removed), -EINTR, and as
-	 * region::lend() and region::take_back().
+	 * region::Allocation::lend() and take_back().
 	 */
 	[[nodiscard]] Result<> set_mode(Mode mode, ram::Wish wish);
 

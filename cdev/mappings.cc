@@ -22,9 +22,9 @@ constexpr kobj_attribute of_extent(const char *name)
 			const auto live =
 				Directory<Instance>::owner_of(kobject).live().try_access();
 
-			if (!live || live->lease.extents().count() <= index)
+			if (!live || live->lease->extents().count() <= index)
 				return -ENXIO;
-			return print(live->lease.extents().begin()[index], buffer);
+			return print(live->lease->extents().begin()[index], buffer);
 		}};
 }
 

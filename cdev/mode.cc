@@ -21,7 +21,7 @@ constexpr unsigned int recall_ms = 800;
 Result<> Instance::shut(const Change &change)
 {
 	address_space *const mapping = change.instance().inode_->i_mapping;
-	const region::Cut all = TRY(region::cut(change.leased(), 0));
+	const region::Cut all = TRY(change.allocation().cut(Pgoff{}));
 
 	if (mapping_mapped(mapping))
 		return Error(-EBUSY);
@@ -55,21 +55,21 @@ void Instance::open_again(const Change &change)
 
 Result<> Instance::hand_over(const Change &change, ram::Wish wish)
 {
-	region::Leased &leased = change.leased();
+	region::Allocation &allocation = change.allocation();
 
-	if (!region::lent(leased))
+	if (!allocation.lent())
 		TRY(shut(change));
 
-	const Result<> result = region::lend(leased, wish, change.cancellation());
+	const Result<> result = allocation.lend(wish, change.cancellation());
 
-	if (!region::lent(leased))
+	if (!allocation.lent())
 		open_again(change);
 	return result;
 }
 
 Result<> Instance::take_back(const Change &change)
 {
-	TRY(region::take_back(change.leased(), change.cancellation(), change.cancellation()));
+	TRY(change.allocation().take_back(change.cancellation(), change.cancellation()));
 	open_again(change);
 	return {};
 }
@@ -80,9 +80,9 @@ void Instance::recall()
 	TimeLimit asking(recall_ms);
 	const Cancellation never;
 
-	region::Leased &leased = *live_.unguarded().lease.get();
+	region::Allocation &allocation = *live_.unguarded().lease;
 
-	if (!region::lent(leased) || region::take_back(leased, asking, never).ok())
+	if (!allocation.lent() || allocation.take_back(asking, never).ok())
 		return;
 	dev_notice(&device_, "its memory is in use as System RAM; "
 			     "it stays claimed until every block of it is offline\n");
@@ -94,7 +94,7 @@ Result<> Instance::set_mode(Mode mode, ram::Wish wish)
 
 	if (mode == Mode::system_ram)
 		TRY(hand_over(change, wish));
-	else if (region::lent(change.leased()))
+	else if (change.allocation().lent())
 		TRY(take_back(change));
 	else
 		return {};

@@ -101,7 +101,7 @@ void Instance::end_changes()
 
 Result<bool> Instance::check_resize(const Live &live, u64 size, Authority authority) const
 {
-	const u64 before = live.lease.extents().size().bytes();
+	const u64 before = live.lease->extents().size().bytes();
 
 	if (!live.usable())
 		return Error(-EBUSY);
@@ -229,8 +229,8 @@ void Instance::conclude(const Change &change, u64 before, u64 after, const Resul
 Result<> Instance::grow_to(Change &change, u64 size, region::Pieces most)
 {
 	event::Phase phase(change.instance().name(), UNIDAX_PHASE_CLAIM);
-	region::Extension extension = TRY(region::extend(
-		change.leased(), size, Alignment(change.granule()), most, change.cancellation()));
+	region::Extension extension = TRY(change.allocation().extend(
+		Pages::from_bytes(size), Alignment(change.granule()), most, change.cancellation()));
 
 	phase.end();
 	return grow(change, move(extension));
@@ -240,7 +240,8 @@ Result<> Instance::grow_by(Change &change, Address start, u64 size)
 {
 	event::Phase phase(change.instance().name(), UNIDAX_PHASE_CLAIM);
 	region::Extension extension =
-		TRY(region::extend_by(change.leased(), start, size, change.cancellation()));
+		TRY(change.allocation().extend_by(Pfn::from_bytes(start.n), Pages::from_bytes(size),
+						  change.cancellation()));
 
 	phase.end();
 	return grow(change, move(extension));
@@ -374,7 +375,7 @@ Result<> Instance::shrink(Change &change, u64 size, unsigned int timeout_ms)
 	 */
 	const unsigned long shortest = 2 * msecs_to_jiffies(fence_ms);
 	unsigned long patience = jiffies + msecs_to_jiffies(timeout_ms) / 2;
-	region::Cut cut = TRY(region::cut(change.leased(), size));
+	region::Cut cut = TRY(change.allocation().cut(Pgoff::from_bytes(size)));
 
 	while (true) {
 		const bool idle = TRY(drain(change, cut, patience));

@@ -53,7 +53,7 @@ ssize_t size_show(Instance &instance, char *buffer)
 	 */
 	if (!live->usable())
 		return -EBUSY;
-	return sysfs_emit(buffer, "%llu\n", live->lease.extents().size().bytes());
+	return sysfs_emit(buffer, "%llu\n", live->lease->extents().size().bytes());
 }
 
 Result<> size_store(Instance &instance, const char *text)
@@ -135,7 +135,7 @@ ssize_t resource_show(Instance &instance, char *buffer)
 	if (!live)
 		return -ENXIO;
 
-	const ExtentMap &extents = live->lease.extents();
+	const ExtentMap &extents = live->lease->extents();
 
 	return sysfs_emit(buffer, "%#llx\n",
 			  extents.count() ? extents.begin()->pfn.bytes()

@@ -3,9 +3,9 @@
  * Starting and stopping the unit cdev.
  */
 #include "cdev/unit.hpp"
+#include "cdev/cdev.hpp"
 #include "core/memory/compat.hpp"
 #include "core/params.h"
-#include "core/cxx/unit.hpp"
 
 namespace unidax::cdev {
 namespace {

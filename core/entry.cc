@@ -2,8 +2,10 @@
 /*
  * The module's entry and exit: the table of units. Called from the C entry in core/module.c.
  */
+#include "cdev/cdev.hpp"
+#include "core/memory/memory_failure.hpp"
 #include "core/module.h"
-#include "core/cxx/unit.hpp"
+#include "fs/fs.hpp"
 
 namespace unidax {
 namespace {
@@ -12,8 +14,14 @@ namespace {
  * memory_failure has the list that regions ask; fs next, for regions and instances hold inodes.
  * Regions hold memory of ram's; quarantine holds regions; cdev's instances hold extents of regions.
  */
-constexpr const Unit *units[] = {&memory_failure::unit, &fs::unit, &ram::unit, &region::unit, &quarantine::unit,
-				 &cdev::unit};
+constexpr const Unit *units[] = {
+	&memory_failure::unit,
+	&fs::unit,
+	&ram::unit,
+	&region::unit,
+	&region::quarantine::unit,
+	&cdev::unit,
+};
 
 void stop_from(size_t started)
 {

@@ -3,9 +3,8 @@
  * A registration: a region in service and its instances, from the provider's call (core/provider.h)
  * to its end. Instances come and go meanwhile as the attributes of the region's directory ask.
  */
+#include "cdev/cdev.hpp"
 #include "core/cxx/ids.hpp"
-#include "core/interface.hpp"
-#include "core/cxx/lock.hpp"
 #include "core/provider.h"
 
 namespace unidax {
@@ -56,24 +55,34 @@ public:
 			;
 	}
 
-	/** open() - make the region and an instance of all of it. Errors: as
-	 * unidax_register_region(). */
-	[[nodiscard]] Result<> open(const region::Spec &spec)
-	{
-		region_ = TRY(region::make(spec, parent_, *this));
-		return add(*region_, region::initial_size(*region_), false);
-	}
+	/**
+	 * open() - make the region and an instance of all of it. Errors: as
+	 * unidax_register_region().
+	 */
+	[[nodiscard]] Result<> open(const region::Spec &spec);
 
 	/** first_size() - bytes of the instance that has been there for longest, or 0. */
 	[[nodiscard]] u64 first_size();
 
-	/** create() - see registration::create(). */
+	/*
+	 * What the attributes of the region's directory ask for. They sleep.
+	 */
+
+	/**
+	 * create() - one more instance, of size 0.
+	 * @region: the one that this is of, which has its directory before region_ names it
+	 * Errors: -ENOSPC (nothing left of the region), -ENXIO, -ENOMEM, ...
+	 */
 	[[nodiscard]] Result<> create(region::Region &region);
-	/** remove() - see registration::remove(). */
+	/**
+	 * remove() - take an instance of size 0 out of service.
+	 * @name: of its device, as in sysfs
+	 * Errors: -ENXIO (no such), -EBUSY (has a size), -EINTR.
+	 */
 	[[nodiscard]] Result<> remove(const char *name);
-	/** show_youngest() - see registration::show_youngest(). */
+	/** show_youngest() - print the name of the instance that was made last, or nothing. */
 	ssize_t show_youngest(char *buffer);
-	/** show_seed() - see registration::show_seed(). */
+	/** show_seed() - print the name of the oldest instance that has no size yet, or nothing. */
 	ssize_t show_seed(char *buffer);
 
 private:
@@ -137,7 +146,7 @@ u64 Registration::first_size()
 
 Result<> Registration::create(region::Region &region)
 {
-	if (!region::available(region))
+	if (!region.available())
 		return Error(-ENOSPC);
 	return add(region, 0, true);
 }
@@ -181,26 +190,54 @@ ssize_t Registration::show_seed(char *buffer)
 	return sysfs_emit(buffer, "\n");
 }
 
-/* The internal interface. */
+/* The attributes of a region's directory that make, name and delete instances. */
 
-Result<> registration::create(Registration &registration, region::Region &region)
+namespace {
+
+using Attributes = Directory<region::Region>;
+
+ssize_t create_show(region::Region &region, char *buffer)
 {
-	return registration.create(region);
+	return region.registration().show_youngest(buffer);
 }
 
-Result<> registration::remove(Registration &registration, const char *name)
+/* One instance at a time: anything but 1 is invalid. */
+Result<> create_store(region::Region &region, const char *text)
 {
-	return registration.remove(name);
+	int count;
+
+	TRY(check(kstrtoint(text, 0, &count)));
+	if (count != 1)
+		return Error(-EINVAL);
+	return region.registration().create(region);
 }
 
-ssize_t registration::show_youngest(Registration &registration, char *buffer)
+ssize_t seed_show(region::Region &region, char *buffer)
 {
-	return registration.show_youngest(buffer);
+	return region.registration().show_seed(buffer);
 }
 
-ssize_t registration::show_seed(Registration &registration, char *buffer)
+Result<> delete_store(region::Region &region, const char *text)
 {
-	return registration.show_seed(buffer);
+	return region.registration().remove(text);
+}
+
+constinit kobj_attribute create = Attributes::both<create_show, create_store>("create", 0644);
+constinit kobj_attribute seed = Attributes::readable<seed_show>("seed", 0444);
+constinit kobj_attribute delete_attribute = Attributes::writable<delete_store>("delete", 0200);
+
+constinit attribute *attributes[] = {&create.attr, &seed.attr, &delete_attribute.attr, nullptr};
+constinit const attribute_group instance_attributes = {.attrs = attributes};
+constinit const attribute_group *groups[] = {&region::directory_attributes, &instance_attributes,
+					     nullptr};
+constinit const kobj_type directory_type = region::directory_type(groups);
+
+} // namespace
+
+Result<> Registration::open(const region::Spec &spec)
+{
+	region_ = TRY(region::Region::make(spec, parent_, directory_type, *this));
+	return add(*region_, region_->initial_size(), false);
 }
 
 } // namespace unidax

@@ -10,8 +10,8 @@
  * Wraps include/linux/fs.h and include/linux/pseudo_fs.h; in the tradition of bdev, anon_inode and
  * vfio.
  */
-#include "core/interface.hpp"
-#include "core/cxx/unit.hpp"
+#include "fs/fs.hpp"
+#include "core/cxx/owner.hpp"
 
 namespace unidax::fs {
 namespace {
@@ -50,14 +50,14 @@ private:
 };
 
 /* The name in /proc/filesystems. */
-class Registration : public Unique<file_system_type *,
+class FileSystemType : public Unique<file_system_type *,
 				   [](file_system_type *type) { unregister_filesystem(type); }> {
 public:
 	/** make() - register @type. Context: process context. Errors: -EBUSY (name in use). */
-	[[nodiscard]] static Result<Registration> make(file_system_type &type)
+	[[nodiscard]] static Result<FileSystemType> make(file_system_type &type)
 	{
 		TRY(check(register_filesystem(&type)));
-		return Registration(&type);
+		return FileSystemType(&type);
 	}
 
 private:
@@ -96,13 +96,13 @@ private:
 /* Stopping is the reverse: unmount (every inode is gone by then), unregister, wait for RCU, destroy
  * the slab. */
 struct State {
-	State(InodeCache cache, Registration registration, Mount mount)
-		: cache(move(cache)), registration(move(registration)), mount(move(mount))
+	State(InodeCache cache, FileSystemType registered, Mount mount)
+		: cache(move(cache)), registered(move(registered)), mount(move(mount))
 	{
 	}
 
 	InodeCache cache;
-	Registration registration;
+	FileSystemType registered;
 	Mount mount;
 };
 
@@ -155,10 +155,10 @@ Result<> start()
 
 	inode_cache = cache.get();
 
-	Registration registration = TRY(Registration::make(type));
+	FileSystemType registered = TRY(FileSystemType::make(type));
 	Mount mount = TRY(Mount::make(type));
 
-	state.emplace(move(cache), move(registration), move(mount));
+	state.emplace(move(cache), move(registered), move(mount));
 	return {};
 }
 

@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "core/interface.hpp"
+#include "ram/ram.hpp"
 
 namespace unidax::ram::block {
 

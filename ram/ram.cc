@@ -11,10 +11,10 @@
  * Wraps include/linux/memory_hotplug.h, include/linux/memory.h (memory groups, the notifier) and
  * include/linux/memory-tiers.h.
  */
+#include "ram/ram.hpp"
 #include "ram/block.hpp"
 #include "core/memory/bad_pages.hpp"
 #include "core/memory/compat.hpp"
-#include "core/interface.hpp"
 #include "core/cxx/lock.hpp"
 #include "core/cxx/unit.hpp"
 
@@ -159,120 +159,40 @@ struct State : NoCopy {
 
 Slot<State> state;
 
-/* A node's type; counted by the kernel, for more than one device may give memory to a node. */
-class NodeType : NoCopy {
-public:
-	/** make() - Context: process context. Errors: -ENOMEM. */
-	[[nodiscard]] static Result<NodeType> make(int node)
-	{
-		memory_dev_type *const type = TRY(state->type_of(node));
+} // namespace
 
-		return NodeType(node, type);
-	}
+NodeType::NodeType(int node, memory_dev_type *type) : node_(node), type_(type)
+{
+	init_node_memory_type(node, type);
+}
 
-	NodeType(NodeType &&other) : node_(exchange(other.node_, NUMA_NO_NODE)), type_(other.type_) {}
-	~NodeType()
-	{
-		if (node_ != NUMA_NO_NODE)
-			clear_node_memory_type(node_, type_);
-	}
+NodeType::~NodeType()
+{
+	if (node_ != NUMA_NO_NODE)
+		clear_node_memory_type(node_, type_);
+}
 
-private:
-	NodeType(int node, memory_dev_type *type) : node_(node), type_(type)
-	{
-		init_node_memory_type(node, type);
-	}
+Result<NodeType> NodeType::make(int node)
+{
+	memory_dev_type *const type = TRY(state->type_of(node));
 
-	int node_;
-	memory_dev_type *const type_;
-};
+	return NodeType(node, type);
+}
 
 void unregister_group(int id)
 {
 	WARN_ON(memory_group_unregister(id));
 }
 
-/* A static memory group: blocks that come and go together, for the choice of their zone. */
-class Group : public Unique<int, unregister_group, -1> {
-public:
-	/** make() - for @count pages on @node. Context: process context. Errors: -ENOMEM. */
-	[[nodiscard]] static Result<Group> make(int node, Pages count)
-	{
-		const int id = memory_group_register_static(node, count.n);
+Result<MemoryGroup> MemoryGroup::make(int node, Pages count)
+{
+	const int id = memory_group_register_static(node, count.n);
 
-		TRY(check(id));
-		return Group(id);
-	}
+	TRY(check(id));
+	return MemoryGroup(id);
+}
 
-private:
-	using Unique::Unique;
-};
-
-} // namespace
-
-/*
- * INVARIANT: exactly the pieces that say so are the kernel's; none is when this is destroyed.
- */
-class Memory : NoCopy {
-public:
-	struct Piece {
-		u64 start;
-		u64 size;
-		bool added;
-	};
-
-	Memory(NodeType &&type, Group &&group, Array<Piece> &&pieces, Array<Use> &&before)
-		: type_(move(type)), group_(move(group)), pieces_(move(pieces)),
-		  before_(move(before))
-	{}
-	~Memory() { WARN_ON(held()); }
-
-	/** add() - see ram::add(). */
-	[[nodiscard]] Result<> add(const Wish &wish, Cancellation &cancellation);
-	/** remove() - see ram::remove(). */
-	[[nodiscard]] Result<> remove(Cancellation &cancellation);
-
-	[[nodiscard]] bool held() const
-	{
-		for (const Piece &piece : pieces_) {
-			if (piece.added)
-				return true;
-		}
-		return false;
-	}
-	[[nodiscard]] bool online() const;
-	[[nodiscard]] bool touched() const { return touched_; }
-
-private:
-	/** is_whole() - whether the kernel has all of it. */
-	[[nodiscard]] bool is_whole() const
-	{
-		for (const Piece &piece : pieces_) {
-			if (!piece.added)
-				return false;
-		}
-		return true;
-	}
-	/** add_pieces() - those that are not added. */
-	[[nodiscard]] Result<> add_pieces(Cancellation &cancellation);
-	/** remove_pieces() - those that are added; no block of them is online. */
-	[[nodiscard]] Result<> remove_pieces(Cancellation &cancellation);
-	/** put() - every block to @use, and what each was used for into before_; or none. */
-	[[nodiscard]] Result<> put(Use use, Cancellation &cancellation);
-	/** restore() - every block to what it was used for before, as far as that can be had. */
-	void restore(const Cancellation &cancellation);
-	/** for_each_block() - @visit(its first byte, its place in before_) until that fails. */
-	template <class Visit> Result<> for_each_block(Visit visit) const;
-
-	const NodeType type_;
-	const Group group_;
-	Array<Piece> pieces_;
-	/* One for each block of memory. */
-	Array<Use> before_;
-	bool touched_ = false;
-};
-
-template <class Visit> Result<> Memory::for_each_block(Visit visit) const
+template <class Visit> Result<> SystemRam::for_each_block(Visit visit) const
 {
 	size_t index = 0;
 
@@ -283,7 +203,7 @@ template <class Visit> Result<> Memory::for_each_block(Visit visit) const
 	return {};
 }
 
-Result<> Memory::put(Use use, Cancellation &cancellation)
+Result<> SystemRam::put(Use use, Cancellation &cancellation)
 {
 	(void)for_each_block([this](Address start, size_t index) -> Result<> {
 		before_[index] = block::use(start);
@@ -308,7 +228,7 @@ Result<> Memory::put(Use use, Cancellation &cancellation)
 	return result;
 }
 
-void Memory::restore(const Cancellation &cancellation)
+void SystemRam::restore(const Cancellation &cancellation)
 {
 	/* Long enough but for a lock that is held for long. */
 	const unsigned long end = jiffies + HZ;
@@ -330,7 +250,7 @@ void Memory::restore(const Cancellation &cancellation)
 	});
 }
 
-Result<> Memory::add_pieces(Cancellation &cancellation)
+Result<> SystemRam::add_pieces(Cancellation &cancellation)
 {
 	const mhp_t on_memory = compat::memmap_on_memory();
 
@@ -349,7 +269,7 @@ Result<> Memory::add_pieces(Cancellation &cancellation)
 	return {};
 }
 
-Result<> Memory::remove_pieces(Cancellation &cancellation)
+Result<> SystemRam::remove_pieces(Cancellation &cancellation)
 {
 	for (Piece &piece : pieces_) {
 		if (!piece.added)
@@ -361,7 +281,7 @@ Result<> Memory::remove_pieces(Cancellation &cancellation)
 	return {};
 }
 
-Result<> Memory::add(const Wish &wish, Cancellation &cancellation)
+Result<> SystemRam::add(const Wish &wish, Cancellation &cancellation)
 {
 	const bool was_whole = is_whole();
 	Result<> added = add_pieces(cancellation);
@@ -375,7 +295,7 @@ Result<> Memory::add(const Wish &wish, Cancellation &cancellation)
 	return added;
 }
 
-Result<> Memory::remove(Cancellation &cancellation)
+Result<> SystemRam::remove(Cancellation &cancellation)
 {
 	if (!held())
 		return {};
@@ -392,7 +312,7 @@ Result<> Memory::remove(Cancellation &cancellation)
 	return removed;
 }
 
-bool Memory::online() const
+bool SystemRam::online() const
 {
 	/* A block is online as a whole or not at all. */
 	for (const Piece &piece : pieces_) {
@@ -406,9 +326,7 @@ bool Memory::online() const
 	return false;
 }
 
-/* The internal interface. */
-
-Result<Holding> make(int node, const Array<Extent> &blocks)
+Result<Box<SystemRam>> SystemRam::make(int node, const Array<Extent> &blocks)
 {
 	Pages size;
 
@@ -419,49 +337,15 @@ Result<Holding> make(int node, const Array<Extent> &blocks)
 		return Error(-EINVAL);
 
 	NodeType type = TRY(NodeType::make(node));
-	Group group = TRY(Group::make(node, size));
-	Array<Memory::Piece> pieces = TRY(Array<Memory::Piece>::make(blocks.count()));
+	MemoryGroup group = TRY(MemoryGroup::make(node, size));
+	Array<Piece> pieces = TRY(Array<Piece>::make(blocks.count()));
 	Array<Use> before = TRY(Array<Use>::make(size.bytes() / memory_block_size_bytes()));
-	Memory::Piece *next = pieces.begin();
+	Piece *next = pieces.begin();
 
 	for (const Extent &extent : blocks)
 		*next++ = {.start = extent.pfn.bytes(), .size = extent.count.bytes()};
 
-	Box<Memory> memory = TRY(Box<Memory>::make(move(type), move(group), move(pieces),
-						     move(before)));
-
-	return Holding::adopt(memory.release());
-}
-
-void forget(Memory *memory)
-{
-	/* SAFETY: make() alone gives these out, and each is the Memory of a Box. */
-	Box<Memory>::adopt(memory) = {};
-}
-
-Result<> add(Memory &memory, Wish wish, Cancellation &cancellation)
-{
-	return memory.add(wish, cancellation);
-}
-
-Result<> remove(Memory &memory, Cancellation &cancellation)
-{
-	return memory.remove(cancellation);
-}
-
-bool held(const Memory &memory)
-{
-	return memory.held();
-}
-
-bool online(const Memory &memory)
-{
-	return memory.online();
-}
-
-bool touched(const Memory &memory)
-{
-	return memory.touched();
+	return Box<SystemRam>::make(move(type), move(group), move(pieces), move(before));
 }
 
 namespace {

@@ -23,7 +23,7 @@
  *
  * Wraps include/linux/ioport.h, insert_resource() and remove_resource().
  */
-#include "region/region.hpp"
+#include "region/internal.hpp"
 #include "core/memory/bad_pages.hpp"
 
 namespace unidax::region {
@@ -162,7 +162,7 @@ Result<Box<Allocation::Loan>> Allocation::prepare() const
 	const Backing &backing = region_.backing();
 	size_t count = 0;
 
-	for (const Extent &extent : extents)
+	for (const Extent &extent : extents_)
 		count += backing.whole_blocks(extent).count.n != 0;
 	if (!count)
 		return Error(-EINVAL);
@@ -170,14 +170,14 @@ Result<Box<Allocation::Loan>> Allocation::prepare() const
 	Array<Extent> blocks = TRY(Array<Extent>::make(count));
 	Extent *next = blocks.begin();
 
-	for (const Extent &extent : extents) {
+	for (const Extent &extent : extents_) {
 		const Extent whole = backing.whole_blocks(extent);
 
 		if (whole.count.n)
 			*next++ = whole;
 	}
 
-	ram::Holding memory = TRY(ram::make(region_.spec().target_node, blocks));
+	Box<ram::SystemRam> memory = TRY(ram::SystemRam::make(region_.spec().target_node, blocks));
 
 	return Box<Loan>::make(move(blocks), move(memory));
 }
@@ -185,15 +185,15 @@ Result<Box<Allocation::Loan>> Allocation::prepare() const
 Result<> Allocation::lend(ram::Wish wish, Cancellation &cancellation)
 {
 	/* Of what the kernel has already nothing is taken back for this. */
-	if (lent() && ram::held(*loan_->memory.get()))
-		return ram::add(*loan_->memory.get(), wish, cancellation);
+	if (lent() && loan_->memory->held())
+		return loan_->memory->add(wish, cancellation);
 	if (!lent()) {
 		loan_ = TRY(prepare());
 		for (const Extent &blocks : loan_->blocks)
 			region_.backing().unkey_pages(blocks);
 	}
 
-	Result<> result = hand_over(wish, cancellation);
+	Result<> result = give_to_kernel(wish, cancellation);
 
 	/* What cannot be undone now can be later: it is lent, then. */
 	if (!result.ok())
@@ -201,7 +201,7 @@ Result<> Allocation::lend(ram::Wish wish, Cancellation &cancellation)
 	return result;
 }
 
-Result<> Allocation::hand_over(ram::Wish wish, Cancellation &cancellation)
+Result<> Allocation::give_to_kernel(ram::Wish wish, Cancellation &cancellation)
 {
 	for (const Extent &blocks : loan_->blocks)
 		region_.backing().unmap_chunks(blocks);
@@ -212,20 +212,20 @@ Result<> Allocation::hand_over(ram::Wish wish, Cancellation &cancellation)
 	}
 	for (const Extent &blocks : loan_->blocks)
 		TRY(region_.expose(blocks));
-	return ram::add(*loan_->memory.get(), wish, cancellation);
+	return loan_->memory->add(wish, cancellation);
 }
 
 Result<> Allocation::take_back(Cancellation &asking, const Cancellation &zeroing)
 {
 	Backing &backing = region_.backing();
-	ram::Memory &memory = *loan_->memory.get();
+	ram::SystemRam &memory = *loan_->memory;
 
-	TRY(ram::remove(memory, asking));
+	TRY(memory.remove(asking));
 	for (const Extent &blocks : loan_->blocks)
 		TRY(region_.cover(blocks));
 	for (const Extent &blocks : loan_->blocks)
 		TRY(backing.map_chunks(blocks));
-	if (ram::touched(memory)) {
+	if (memory.touched()) {
 		for (const Extent &blocks : loan_->blocks)
 			TRY(backing.zero(blocks, region_.spec().persistent, zeroing));
 	}
@@ -233,24 +233,6 @@ Result<> Allocation::take_back(Cancellation &asking, const Cancellation &zeroing
 		backing.key_pages(blocks, mapping());
 	loan_ = {};
 	return {};
-}
-
-/* The internal interface. */
-
-Result<> lend(Leased &leased, ram::Wish wish, Cancellation &cancellation)
-{
-	return Allocation::of(leased).lend(wish, cancellation);
-}
-
-Result<> take_back(Leased &leased, Cancellation &asking, const Cancellation &zeroing)
-{
-	return Allocation::of(leased).take_back(asking, zeroing);
-}
-
-bool lent(const Leased &leased)
-{
-	/* SAFETY: as in Allocation::of(). */
-	return static_cast<const Allocation &>(leased).lent();
 }
 
 } // namespace unidax::region

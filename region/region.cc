@@ -3,10 +3,9 @@
  * A region's life: made from what a provider says, counted by a kref, removed into freedom or
  * quarantine. What of it is handed out is region/space.cc, its sysfs directory region/sysfs.cc.
  */
-#include "region/region.hpp"
+#include "region/internal.hpp"
 #include "core/memory/compat.hpp"
 #include "core/trace/events.hpp"
-#include "core/cxx/unit.hpp"
 
 namespace unidax::region {
 namespace {
@@ -75,7 +74,8 @@ void Region::put()
 	});
 }
 
-Result<RegisteredRegion> Region::make(const Spec &spec, device &parent, Registration &registration)
+Result<RegisteredRegion> Region::make(const Spec &spec, device &parent, const kobj_type &directory,
+				      Registration &registration)
 {
 	TRY(check_spec(spec));
 
@@ -88,14 +88,14 @@ Result<RegisteredRegion> Region::make(const Spec &spec, device &parent, Registra
 
 	Ref<Region> region = Ref<Region>::adopt(*made.release());
 
-	region->directory_ = TRY(Directory<Region>::make(*region, 0, parent.kobj, directory_type,
+	region->directory_ = TRY(Directory<Region>::make(*region, 0, parent.kobj, directory,
 							 outstanding.get(), "dax_region"));
 	region->backing_->set_watcher(region->directory_.kobject());
 	event::region(spec.id, spec.start, spec.size, UNIDAX_ADDED);
 	return RegisteredRegion(move(region));
 }
 
-void Region::remove(Ref<Region> region)
+void remove(Ref<Region> region)
 {
 	const Spec &spec = region->spec_;
 
@@ -113,61 +113,6 @@ void Region::remove(Ref<Region> region)
 
 		quarantine::take(move(region), move(place));
 	}
-}
-
-/* The internal interface. */
-
-Result<RegisteredRegion> make(const Spec &spec, device &parent, Registration &registration)
-{
-	return Region::make(spec, parent, registration);
-}
-
-void remove(Ref<Region> region)
-{
-	Region::remove(move(region));
-}
-
-const Spec &spec(const Region &region)
-{
-	return region.spec();
-}
-
-u64 available(Region &region)
-{
-	return region.available();
-}
-
-u64 initial_size(Region &region)
-{
-	return region.initial_size();
-}
-
-Result<Lease> lease(Region &region, Ref<inode> inode, const char *name)
-{
-	return region.lease(move(inode), name);
-}
-
-Result<Extension> extend(Leased &leased, u64 size, Alignment align, Pieces most,
-			 const Cancellation &cancellation)
-{
-	Allocation &allocation = Allocation::of(leased);
-
-	return allocation.region().extend(allocation, Pages::from_bytes(size), align.n, most,
-					  cancellation);
-}
-
-Result<Extension> extend_by(Leased &leased, Address start, u64 size,
-			    const Cancellation &cancellation)
-{
-	Allocation &allocation = Allocation::of(leased);
-
-	return allocation.region().extend_by(allocation, Pfn::from_bytes(start.n),
-					     Pages::from_bytes(size), cancellation);
-}
-
-bool busy(Region &region)
-{
-	return region.busy();
 }
 
 namespace {
@@ -192,7 +137,7 @@ const Unit unit = {.name = "region", .start = start, .stop = stop};
 
 void unidax::RefTraits<unidax::region::Region>::get(region::Region &region)
 {
-	region.get();
+	kref_get(&region.refs_);
 }
 
 void unidax::RefTraits<unidax::region::Region>::put(region::Region &region)

@@ -1,82 +1,305 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A region: a span of physical memory from a provider, its reference count, what of it is handed
- * out, and its directory in sysfs. Private to this folder; others see core/interface.hpp.
+ * The region unit: spans of memory from providers, and what of them is handed out. This is all that
+ * others see of it.
  */
 #pragma once
 
-#include "core/memory/backing.hpp"
+#include "core/cxx/cancellation.hpp"
 #include "core/cxx/directory.hpp"
-#include "core/interface.hpp"
 #include "core/cxx/lock.hpp"
+#include "core/cxx/ref.hpp"
+#include "core/cxx/unit.hpp"
+#include "core/memory/backing.hpp"
+#include "ram/ram.hpp"
 
-namespace unidax::region {
+namespace unidax {
 
-/* Regions and directories that still exist; what stopping the unit waits for. */
-extern Slot<Outstanding> outstanding;
+class Unobserved;
+/* What makes and deletes instances of a region (core/registration.cc). */
+class Registration;
 
-/* The kobject type of dax_region: its attributes. */
-extern const kobj_type directory_type;
+namespace region {
+class Region;
+}
+
+/* A region counts by a kref. */
+template <> struct RefTraits<region::Region> {
+	static void get(region::Region &region);
+	/* The last put frees it; process context, sleeps. */
+	static void put(region::Region &region);
+};
+
+namespace region {
+
+extern const Unit unit;
+
+namespace quarantine {
+extern const Unit unit;
+struct Place;
+} // namespace quarantine
+
+class Allocation;
+
+/** struct Spec - what a provider said of a region; see struct unidax_region_desc for units. */
+struct Spec {
+	int id;
+	u64 start;
+	u64 size;
+	u64 align;
+	int target_node;
+	/* Node of the parent device, or NUMA_NO_NODE. */
+	int numa_node;
+	bool persistent;
+	bool keep;
+
+	/** finds_content() - whether the first instance has what was in the memory before. */
+	[[nodiscard]] constexpr bool finds_content() const { return persistent || keep; }
+};
+
+/** struct Pieces - a number of extents. */
+struct Pieces {
+	size_t n;
+};
+
+/* No bound on them. */
+constexpr Pieces any_number{~size_t{0}};
+
+/** remove() - what the end of a RegisteredRegion does; call it in no other way. */
+void remove(Ref<Region> region);
 
 /*
- * What an instance holds of a region. Its extents are children of the region's busy resource.
+ * A region in service. Its end takes the sysfs directory away and lets the parent device go; then
+ * the region is freed, or quarantined when pages of it are still in use. Its instances are removed
+ * before.
  *
- * INVARIANT: every extent in `extents` is claimed in the region's resource tree under name_, one
- * resource for each, and, unless there is a loan_, its pages are keyed to inode_'s mapping. region_
- * outlives this: holder_ counts on it while this is leased, and once given back the region itself
- * keeps this.
+ * Context of the end: process context, sleeps; no lock held that an attribute of the region takes.
  */
-class Allocation : public Leased, NoCopy {
+using RegisteredRegion = Registered<Region, remove>;
+
+/** give_back() - what the end of a Lease does; call it in no other way. */
+void give_back(Allocation *allocation);
+
+/*
+ * Extents that an instance holds. Its end gives them back to the region: at once when no page of
+ * them is in use, otherwise the region keeps them, with the inode that keys them, until they are.
+ */
+class Lease : public Unique<Allocation *, give_back> {
+public:
+	/** adopt() - for region: own what it has just made. */
+	[[nodiscard]] static Lease adopt(Allocation *allocation) { return Lease(allocation); }
+
+	Allocation *operator->() const { return get(); }
+	Allocation &operator*() const { return *get(); }
+
+private:
+	using Unique::Unique;
+};
+
+/*
+ * Extents that were claimed for a lease but are not part of it yet. They are clean and keyed;
+ * commit() adds them, and until then the end of this gives them back.
+ *
+ * INVARIANT: not committed: next_ is the lease's extents followed by added_, which are claimed in
+ * the region; nobody else changes the lease. Committed: added_ is empty and next_ is what the lease
+ * had before.
+ */
+class Extension : NoCopy {
+public:
+	/*
+	 * Whether memory that is known to be bad goes along. It does where offsets lead to content
+	 * that was there before the region, and nowhere else.
+	 */
+	enum Bad { refused, accepted };
+
+	Extension(Allocation &allocation, ExtentMap next, ExtentMap added, Bad bad)
+		: allocation_(&allocation), next_(move(next)), added_(move(added)), bad_(bad)
+	{}
+	Extension(Extension &&other)
+		: allocation_(exchange(other.allocation_, nullptr)), next_(move(other.next_)),
+		  added_(move(other.added_)), bad_(other.bad_)
+	{}
+	~Extension();
+
+	/** count() - how many extents the lease will have. */
+	[[nodiscard]] size_t count() const { return next_.count(); }
+	/** added() - what was claimed. */
+	[[nodiscard]] const ExtentMap &added() const { return added_; }
+	/** finds_content() - whether the bytes are the region's first, and the new holder's. */
+	[[nodiscard]] bool finds_content() const { return bad_ == accepted; }
+
+	/**
+	 * commit() - the lease has the extents from now on.
+	 * Errors: -EIO (a page of them has become bad meanwhile): it has not.
+	 */
+	[[nodiscard]] Result<> commit(const Unobserved &);
+
+private:
+	/* Null when moved from. */
+	Allocation *allocation_;
+	ExtentMap next_;
+	ExtentMap added_;
+	Bad bad_;
+};
+
+/*
+ * The tail of a lease that is to be given back. commit() takes it off the lease; the end of this
+ * then returns it to the region, and does nothing when there was no commit().
+ *
+ * INVARIANT: tail_ is the lease's extents from keep_ on, and nobody else changes the lease.
+ */
+class Cut : NoCopy {
+public:
+	Cut(Allocation &allocation, Pgoff keep, ExtentMap tail)
+		: allocation_(&allocation), keep_(keep), tail_(move(tail))
+	{}
+	Cut(Cut &&other)
+		: allocation_(other.allocation_), keep_(other.keep_), tail_(move(other.tail_)),
+		  committed_(exchange(other.committed_, false))
+	{}
+	~Cut();
+
+	/** begin() - offset where the lease will end. */
+	[[nodiscard]] Pgoff begin() const { return keep_; }
+	/** end() - offset where the lease ends before the cut. */
+	[[nodiscard]] Pgoff end() const { return tail_.end_pgoff(); }
+
+	/**
+	 * first_busy() - offset of the first page of the tail at or after @from that is in use, or
+	 * end().
+	 * @cancellation: stops the search
+	 * Context: process context, may sleep; costs one look at each head. Errors: as
+	 * Cancellation::check().
+	 */
+	[[nodiscard]] Result<Pgoff> first_busy(Pgoff from, const Cancellation &cancellation) const;
+
+	/**
+	 * commit() - the lease ends at the cut from now on.
+	 * Context: nothing maps the tail, no page of it is in use.
+	 */
+	void commit(const Unobserved &);
+
+private:
+	Allocation *allocation_;
+	Pgoff keep_;
+	ExtentMap tail_;
+	bool committed_ = false;
+};
+
+/*
+ * What an instance holds of a region. Its extents are children of the region's busy resource. Who
+ * changes it serialises the changes, and calls in process context, where it may sleep.
+ *
+ * INVARIANT: every extent of it is claimed in the region's resource tree under name_, one resource
+ * for each, and, unless there is a loan_, its pages are keyed to inode_'s mapping. region_ outlives
+ * this: holder_ counts on it while this is leased, and once given back the region itself keeps
+ * this.
+ */
+class Allocation : NoCopy {
 public:
 	Allocation(Ref<Region> holder, Ref<inode> inode, const char *name);
 	/* No page of it is in use. */
 	~Allocation();
 
-	[[nodiscard]] static Allocation &of(Leased &leased)
-	{
-		/* SAFETY: only Region::lease() makes a Leased, as the base of an Allocation. */
-		return static_cast<Allocation &>(leased);
-	}
-
+	/** extents() - in order of pgoff. */
+	[[nodiscard]] const ExtentMap &extents() const { return extents_; }
 	[[nodiscard]] Region &region() const { return region_; }
-	[[nodiscard]] const char *name() const { return name_; }
+
+	/**
+	 * extend() - claim extents so that it becomes larger: first behind its last extent, then the
+	 * first that fit.
+	 * @size: more than it has; a multiple of @align
+	 * @align: every new extent is physically aligned to it. A multiple of the region's
+	 *   alignment.
+	 * @most: how many extents it may have then; if it has more, no more than it has
+	 * @cancellation: stops the zeroing
+	 *
+	 * Extents are zeroed, for what they hold is not the new holder's; but for the first instance
+	 * of a region whose content is to be found again, and where the region is told to keep what
+	 * changes hands. A unit of the region's alignment with a bad page is left out.
+	 * Errors: -ENOSPC (no space, or only in more pieces), -ENOMEM, -EIO (memory became bad
+	 * meanwhile), as Cancellation::check().
+	 */
+	[[nodiscard]] Result<Extension> extend(Pages size, Alignment align, Pieces most,
+					       const Cancellation &cancellation);
+	/**
+	 * extend_by() - like extend(), by a range of physical addresses.
+	 * @pfn: its first page
+	 * @count: how many; both multiples of the region's alignment
+	 * @cancellation: stops the zeroing
+	 * Errors: as extend(); -ENOMEM when (part of) the range is not free, as mainline has it;
+	 * -EIO when all of it is, but part of it is bad.
+	 */
+	[[nodiscard]] Result<Extension> extend_by(Pfn pfn, Pages count,
+						  const Cancellation &cancellation);
+	/**
+	 * cut() - prepare to give back the tail.
+	 * @keep: the first offset that is given back
+	 * Errors: -ENOMEM.
+	 */
+	[[nodiscard]] Result<Cut> cut(Pgoff keep);
+
+	/**
+	 * lend() - let the kernel have it, as System RAM of the region's target node. Nobody can
+	 * reach a page of it, and none is in use.
+	 * @wish: what for
+	 * @cancellation: stops it
+	 *
+	 * Of each extent the whole memory blocks are lent, and their page maps are taken down; the
+	 * rest lies idle. After an error it is as it was, or still lent() when not even that could
+	 * be had; lend() and take_back() go on from there. If it is lent already, only the use
+	 * changes, of all blocks or of none.
+	 * Errors: -EINVAL (no target node, no whole block), -EIO (a bad page), -ENOMEM, as
+	 * ram::SystemRam::add().
+	 */
+	[[nodiscard]] Result<> lend(ram::Wish wish, Cancellation &cancellation);
+	/**
+	 * take_back() - undo lend(): the extents have page maps, are clean and keyed again. What the
+	 * kernel has written into them is cleared, in a persistent region, too.
+	 * @asking: stops the kernel's giving back
+	 * @zeroing: stops the zeroing
+	 *
+	 * After an error it is lent() still: the kernel has all of it, or (no memory for the page
+	 * maps, stopped) nobody has it, until this is called again.
+	 * Errors: as ram::SystemRam::remove(); -ENXIO (cancelled), -EINTR, -ENOMEM.
+	 */
+	[[nodiscard]] Result<> take_back(Cancellation &asking, const Cancellation &zeroing);
+	/** lent() - whether that is so. */
+	[[nodiscard]] bool lent() const { return bool(loan_); }
+
+private:
+	friend Region;
+	friend Extension;
+	friend Cut;
+	friend void give_back(Allocation *allocation);
+
+	/* While the kernel may have the blocks; some of their page maps may be there. */
+	struct Loan : NoCopy {
+		Loan(Array<Extent> blocks, Box<ram::SystemRam> memory)
+			: blocks(move(blocks)), memory(move(memory))
+		{}
+
+		/* The whole memory blocks of each extent that has any. */
+		const Array<Extent> blocks;
+		const Box<ram::SystemRam> memory;
+	};
+
 	[[nodiscard]] address_space &mapping() const { return *inode_->i_mapping; }
-
-	/** leave() - the count that the lease held on the region. */
-	[[nodiscard]] Ref<Region> leave() { return move(holder_); }
-
 	/**
 	 * busy() - whether a page is in use, now that nothing maps it. What was seen idle stays
 	 * idle but for get_user_pages_fast() backing out, and is not looked at again. Lent extents
 	 * are in use until every block of them is offline; then they are taken back.
 	 */
 	[[nodiscard]] bool busy();
-
-	/** lend() - see region::lend(). */
-	[[nodiscard]] Result<> lend(ram::Wish wish, Cancellation &cancellation);
-	/** take_back() - see region::take_back(). */
-	[[nodiscard]] Result<> take_back(Cancellation &asking, const Cancellation &zeroing);
-	[[nodiscard]] bool lent() const { return bool(loan_); }
-
-private:
-	friend Region;
-
-	/* While the kernel may have the blocks; some of their page maps may be there. */
-	struct Loan : NoCopy {
-		Loan(Array<Extent> blocks, ram::Holding memory)
-			: blocks(move(blocks)), memory(move(memory))
-		{}
-
-		/* The whole memory blocks of each extent that has any. */
-		const Array<Extent> blocks;
-		const ram::Holding memory;
-	};
-
-	/** prepare() - a loan of what can be lent, not yet begun. Errors: as region::lend(). */
+	/** clean() - make what @extension added fit for this. Errors: as Cancellation::check(). */
+	[[nodiscard]] Result<> clean(const Extension &extension,
+				     const Cancellation &cancellation) const;
+	/** prepare() - a loan of what can be lent, not yet begun. Errors: as lend(). */
 	[[nodiscard]] Result<Box<Loan>> prepare() const;
-	/** hand_over() - take the page maps away and add the memory, as far as that is not done. */
-	[[nodiscard]] Result<> hand_over(ram::Wish wish, Cancellation &cancellation);
+	/** give_to_kernel() - take the page maps away and add the memory, as far as not done. */
+	[[nodiscard]] Result<> give_to_kernel(ram::Wish wish, Cancellation &cancellation);
 
+	ExtentMap extents_;
 	/* A child resource's name: /proc/iomem prints it. */
 	char name_[32];
 	Region &region_;
@@ -99,24 +322,37 @@ private:
  */
 class Region : NoCopy {
 public:
+	/**
+	 * make() - a region over a provider's memory, with page maps and a directory dax_region.
+	 * @spec: as the provider said; checked here
+	 * @parent: where that directory goes
+	 * @directory: its type, directory_type() with the attributes of the registration
+	 * @registration: what those belong to; outlives the region's service
+	 * Context: process context, sleeps. Errors: as unidax_register_region().
+	 */
+	[[nodiscard]] static Result<RegisteredRegion> make(const Spec &spec, device &parent,
+							   const kobj_type &directory,
+							   Registration &registration);
+
 	Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> place,
 	       Registration &registration);
 	~Region();
 
-	/** make() - see region::make(). */
-	[[nodiscard]] static Result<RegisteredRegion> make(const Spec &spec, device &parent,
-							   Registration &registration);
-	/** remove() - see region::remove(). */
-	static void remove(Ref<Region> region);
-
 	[[nodiscard]] const Spec &spec() const { return spec_; }
-	[[nodiscard]] Backing &backing() const { return *backing_; }
 	/** registration() - valid while the directory is there. */
 	[[nodiscard]] Registration &registration() const { return registration_; }
 
-	/** available() - see region::available(). */
+	/**
+	 * available() - good bytes that no instance holds. It is 0 until the first instance, which
+	 * gets all of them, has been made.
+	 * Context: process context, may sleep.
+	 */
 	[[nodiscard]] u64 available();
-	/** initial_size() - see region::initial_size(). */
+	/**
+	 * initial_size() - bytes that the first instance gets: all that is good, and where offsets
+	 * lead to content all there is.
+	 * Context: process context, may sleep; nothing is handed out.
+	 */
 	[[nodiscard]] u64 initial_size();
 
 	/** clears() - whether what an instance gives back is cleared before one gets it. */
@@ -127,21 +363,33 @@ public:
 	 */
 	[[nodiscard]] Result<> set_clears(bool clears);
 
-	/** lease() - see region::lease(). */
+	/**
+	 * lease() - a lease, empty.
+	 * @inode: whose address_space keys the pages; kept until they are idle again
+	 * @name: for /proc/iomem, copied
+	 * Context: process context, may sleep. Errors: -ENOMEM.
+	 */
 	[[nodiscard]] Result<Lease> lease(Ref<inode> inode, const char *name);
-	/** give_back() - see region::give_back(). */
-	void give_back(Box<Allocation> allocation);
-	/** busy() - whether a page of what was given back is still in use; what is idle is freed.
+	/**
+	 * busy() - whether a page that was given back is still in use, or System RAM that is online;
+	 * what is idle is freed.
+	 * Context: process context, may sleep.
 	 */
 	[[nodiscard]] bool busy();
 
-	/** extend() - see region::extend(). */
-	[[nodiscard]] Result<Extension> extend(Allocation &allocation, Pages size, u64 align,
-					       Pieces most, const Cancellation &cancellation);
-	/** extend_by() - see region::extend_by(). */
-	[[nodiscard]] Result<Extension> extend_by(Allocation &allocation, Pfn pfn, Pages count,
-						  const Cancellation &cancellation);
+private:
+	friend Allocation;
+	friend Extension;
+	friend Cut;
+	friend RefTraits<Region>;
+	friend void region::remove(Ref<Region> region);
+	friend void region::give_back(Allocation *allocation);
 
+	using Bad = Extension::Bad;
+
+	[[nodiscard]] Backing &backing() const { return *backing_; }
+	/** give_back() - see region::give_back(). */
+	void give_back(Box<Allocation> allocation);
 	/**
 	 * return_extents() - unkey the pages of @extents, which are idle, and take them out of the
 	 * tree.
@@ -157,20 +405,16 @@ public:
 	/** cover() - undo expose(), if it was done. Errors: -ENOMEM. */
 	[[nodiscard]] Result<> cover(const Extent &blocks) EXCLUDES(lock_);
 
-	void get() { kref_get(&refs_); }
 	void put();
 
-private:
-	using Bad = Extension::Bad;
-
 	/**
-	 * for_each_gap() - visit free stretches, cut to multiples of @align bytes, until @visit
+	 * for_each_gap() - visit free stretches, cut to multiples of @align, until @visit
 	 * returns false. A unit with a bad page is as good as taken, unless @bad is accepted.
 	 */
-	template <class Visit> void for_each_gap(u64 align, Bad bad, Visit visit) REQUIRES(lock_);
+	template <class Visit> void for_each_gap(Alignment align, Bad bad, Visit visit) REQUIRES(lock_);
 	/** for_each_gap_in() - the same in @range, the region's or a room. Whether to go on. */
 	template <class Visit>
-	bool for_each_gap_in(const resource &range, u64 align, Bad bad, Visit &visit)
+	bool for_each_gap_in(const resource &range, Alignment align, Bad bad, Visit &visit)
 		REQUIRES(lock_);
 	/** gap_at() - how many free pages there are from @pfn on. */
 	[[nodiscard]] Pages gap_at(Pfn pfn, Bad bad) REQUIRES(lock_);
@@ -189,14 +433,11 @@ private:
 	[[nodiscard]] resource *find_resource(Pfn pfn) REQUIRES(lock_);
 
 	/** find_room() - claim @want pages for extend(). */
-	[[nodiscard]] Result<Extension> find_room(Allocation &allocation, Pages want, u64 align,
+	[[nodiscard]] Result<Extension> find_room(Allocation &allocation, Pages want, Alignment align,
 						  Pieces most) EXCLUDES(lock_);
 	/** find_room_at() - claim @count pages at @pfn for extend_by(). */
 	[[nodiscard]] Result<Extension> find_room_at(Allocation &allocation, Pfn pfn, Pages count)
 		EXCLUDES(lock_);
-	/** clean() - make what @extension added fit for its new holder. */
-	[[nodiscard]] Result<> clean(const Extension &extension, const Allocation &allocation,
-				     const Cancellation &cancellation) const;
 
 	struct kref refs_;
 	const Spec spec_;
@@ -212,9 +453,19 @@ private:
 	Directory<Region> directory_;
 };
 
-/** is_room() - whether a child of a region's range is a room and not an extent. */
-[[nodiscard]] bool is_room(const resource &child);
-/** find_child() - the child of @parent that holds @address, or null. */
-[[nodiscard]] resource *find_child(const resource &parent, u64 address);
+/** directory_attributes - those of dax_region that are the region's own. */
+extern const attribute_group directory_attributes;
 
-} // namespace unidax::region
+/**
+ * directory_type() - the kobject type of dax_region.
+ * @groups: null-terminated, with directory_attributes among them
+ */
+[[nodiscard]] constexpr kobj_type directory_type(const attribute_group **groups)
+{
+	return {.release = Directory<Region>::release,
+		.sysfs_ops = &kobj_sysfs_ops,
+		.default_groups = groups};
+}
+
+} // namespace region
+} // namespace unidax

@@ -9,7 +9,7 @@
  * seen all of them: the last look is taken when an extension is committed, and what becomes bad
  * after that is taken out of the mappings.
  */
-#include "region/region.hpp"
+#include "region/internal.hpp"
 #include "core/memory/bad_pages.hpp"
 
 namespace unidax::region {
@@ -22,7 +22,7 @@ Allocation::Allocation(Ref<Region> holder, Ref<inode> inode, const char *name)
 
 Allocation::~Allocation()
 {
-	region_.return_extents(extents);
+	region_.return_extents(extents_);
 }
 
 bool Allocation::busy()
@@ -33,10 +33,10 @@ bool Allocation::busy()
 		TimeLimit asking(100);
 
 		/* Nobody asked for it to be put offline. */
-		if (ram::online(*loan_->memory.get()) || !take_back(asking, never).ok())
+		if (loan_->memory->online() || !take_back(asking, never).ok())
 			return true;
 	}
-	for (const Extent &extent : extents) {
+	for (const Extent &extent : extents_) {
 		if (extent.end() <= idle_until_)
 			continue;
 		idle_until_ = region_.backing().first_busy(extent.from(idle_until_));
@@ -48,13 +48,13 @@ bool Allocation::busy()
 
 /* The resource tree; see region/lending.cc for rooms. */
 
-template <class Visit> void Region::for_each_gap(u64 align, Bad bad, Visit visit)
+template <class Visit> void Region::for_each_gap(Alignment align, Bad bad, Visit visit)
 {
 	for_each_gap_in(backing_->range(), align, bad, visit);
 }
 
 template <class Visit>
-bool Region::for_each_gap_in(const resource &range, u64 align, Bad bad, Visit &visit)
+bool Region::for_each_gap_in(const resource &range, Alignment align, Bad bad, Visit &visit)
 {
 	const resource *next = range.child;
 	u64 free_from = range.start;
@@ -71,8 +71,8 @@ bool Region::for_each_gap_in(const resource &range, u64 align, Bad bad, Visit &v
 				stop = align_down(found.bytes(), spec_.align);
 		}
 
-		const u64 start = align_up(free_from, align);
-		const u64 end = align_down(stop, align);
+		const u64 start = align_up(free_from, align.n);
+		const u64 end = align_down(stop, align.n);
 
 		if (start < end && !visit(Pfn::from_bytes(start), Pages::from_bytes(end - start)))
 			return false;
@@ -94,7 +94,7 @@ Pages Region::gap_at(Pfn pfn, Bad bad)
 {
 	Pages room;
 
-	for_each_gap(PAGE_SIZE, bad, [&room, pfn](Pfn gap, Pages count) {
+	for_each_gap(Alignment(PAGE_SIZE), bad, [&room, pfn](Pfn gap, Pages count) {
 		if (pfn < gap)
 			return false;
 		if (pfn < gap + count) {
@@ -156,7 +156,7 @@ Pages Region::count_free()
 {
 	Pages free;
 
-	for_each_gap(PAGE_SIZE, Bad::refused, [&free](Pfn, Pages count) {
+	for_each_gap(Alignment(PAGE_SIZE), Bad::refused, [&free](Pfn, Pages count) {
 		free += count;
 		return true;
 	});
@@ -179,18 +179,19 @@ u64 Region::initial_size()
 
 /* Growing. */
 
-Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 align, Pieces most)
+Result<Extension> Region::find_room(Allocation &allocation, Pages want, Alignment align,
+				    Pieces most)
 {
 	MutexGuard guard(lock_);
-	const ExtentMap &extents = allocation.extents;
+	const ExtentMap &extents = allocation.extents_;
 	const Extent *const last = extents.last();
 	/* The first instance has all of it, and content is where it was. */
 	const Bad bad = spec_.finds_content() && !handed_out_ ? Bad::accepted : Bad::refused;
 	Pages joined;
 
-	if (last && is_aligned(last->pfn_end().bytes(), align))
+	if (last && is_aligned(last->pfn_end().bytes(), align.n))
 		joined = smaller(want, Pages::from_bytes(
-					       align_down(gap_at(last->pfn_end(), bad).bytes(), align)));
+					       align_down(gap_at(last->pfn_end(), bad).bytes(), align.n)));
 
 	/* What was joined is a gap of its own, and all of it when it was not enough. */
 	const auto is_joined = [&](Pfn gap) { return joined.n && gap == last->pfn_end(); };
@@ -225,7 +226,7 @@ Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 alig
 			.pgoff = next.end_pgoff(), .pfn = pfn, .count = smaller(count, missing)};
 
 		lock_.assert_held();
-		TRY(claim(extent, joins, allocation.name()));
+		TRY(claim(extent, joins, allocation.name_));
 		next.append(extent);
 		added.append(extent);
 		missing = missing - extent.count;
@@ -256,7 +257,7 @@ Result<Extension> Region::find_room(Allocation &allocation, Pages want, u64 alig
 Result<Extension> Region::find_room_at(Allocation &allocation, Pfn pfn, Pages count)
 {
 	MutexGuard guard(lock_);
-	const ExtentMap &extents = allocation.extents;
+	const ExtentMap &extents = allocation.extents_;
 
 	if (gap_at(pfn, Bad::accepted) < count)
 		return Error(-ENOMEM);
@@ -267,7 +268,7 @@ Result<Extension> Region::find_room_at(Allocation &allocation, Pfn pfn, Pages co
 	ExtentMap next = TRY(ExtentMap::with_room(extents.count() + 1));
 	const Extent extent = {.pgoff = extents.end_pgoff(), .pfn = pfn, .count = count};
 
-	TRY(claim(extent, extents.last() && extents.last()->pfn_end() == pfn, allocation.name()));
+	TRY(claim(extent, extents.last() && extents.last()->pfn_end() == pfn, allocation.name_));
 	for (const Extent &held : extents)
 		next.append(held);
 	next.append(extent);
@@ -275,47 +276,45 @@ Result<Extension> Region::find_room_at(Allocation &allocation, Pfn pfn, Pages co
 	return Extension(allocation, move(next), move(added), Bad::refused);
 }
 
-Result<> Region::clean(const Extension &extension, const Allocation &allocation,
-		       const Cancellation &cancellation) const
+Result<> Allocation::clean(const Extension &extension, const Cancellation &cancellation) const
 {
 	/*
 	 * What is not the region's first content was somebody's who gave it back. It is cleared here
 	 * and not there: so it does not matter how that one ended, and whether an earlier clearing
 	 * got to its end.
 	 */
-	const bool clear = clears() && !extension.finds_content();
+	const bool clear = region_.clears() && !extension.finds_content();
+	Backing &backing = region_.backing();
 
 	for (const Extent &extent : extension.added()) {
 		if (clear)
-			TRY(backing_->zero(extent, spec_.persistent, cancellation));
-		backing_->key_pages(extent, allocation.mapping());
+			TRY(backing.zero(extent, region_.spec().persistent, cancellation));
+		backing.key_pages(extent, mapping());
 	}
 	return {};
 }
 
-Result<Extension> Region::extend(Allocation &allocation, Pages size, u64 align, Pieces most,
-				 const Cancellation &cancellation)
+Result<Extension> Allocation::extend(Pages size, Alignment align, Pieces most,
+				     const Cancellation &cancellation)
 {
-	Extension extension =
-		TRY(find_room(allocation, size - allocation.extents.size(), align, most));
+	Extension extension = TRY(region_.find_room(*this, size - extents_.size(), align, most));
 
-	TRY(clean(extension, allocation, cancellation));
+	TRY(clean(extension, cancellation));
 	return extension;
 }
 
-Result<Extension> Region::extend_by(Allocation &allocation, Pfn pfn, Pages count,
-				    const Cancellation &cancellation)
+Result<Extension> Allocation::extend_by(Pfn pfn, Pages count, const Cancellation &cancellation)
 {
-	Extension extension = TRY(find_room_at(allocation, pfn, count));
+	Extension extension = TRY(region_.find_room_at(*this, pfn, count));
 
-	TRY(clean(extension, allocation, cancellation));
+	TRY(clean(extension, cancellation));
 	return extension;
 }
 
 Extension::~Extension()
 {
-	if (leased_)
-		Allocation::of(*leased_).region().return_extents(added_);
+	if (allocation_)
+		allocation_->region_.return_extents(added_);
 }
 
 Result<> Extension::commit(const Unobserved &)
@@ -325,9 +324,9 @@ Result<> Extension::commit(const Unobserved &)
 			return Error(-EIO);
 	}
 
-	ExtentMap before = move(leased_->extents);
+	ExtentMap before = move(allocation_->extents_);
 
-	leased_->extents = move(next_);
+	allocation_->extents_ = move(next_);
 	next_ = move(before);
 	added_ = {};
 	return {};
@@ -335,23 +334,22 @@ Result<> Extension::commit(const Unobserved &)
 
 /* Giving back. */
 
-Result<Cut> cut(Leased &leased, u64 size)
+Result<Cut> Allocation::cut(Pgoff keep)
 {
-	const Pgoff keep = Pgoff::from_bytes(size);
-	ExtentMap tail = TRY(ExtentMap::with_room(leased.extents.count()));
+	ExtentMap tail = TRY(ExtentMap::with_room(extents_.count()));
 
-	for (const Extent &extent : leased.extents) {
+	for (const Extent &extent : extents_) {
 		if (keep < extent.end())
 			tail.append(extent.from(keep));
 	}
-	return Cut(leased, keep, move(tail));
+	return Cut(*this, keep, move(tail));
 }
 
 Result<Pgoff> Cut::first_busy(Pgoff from, const Cancellation &cancellation) const
 {
 	/* So many that the calls between do not show, so few that it is stopped at once. */
 	constexpr Pages piece{SZ_1M};
-	const Backing &backing = Allocation::of(*leased_).region().backing();
+	const Backing &backing = allocation_->region_.backing();
 
 	for (const Extent &extent : tail_) {
 		while (from < extent.end()) {
@@ -372,14 +370,14 @@ Result<Pgoff> Cut::first_busy(Pgoff from, const Cancellation &cancellation) cons
 
 void Cut::commit(const Unobserved &)
 {
-	leased_->extents.truncate(keep_);
+	allocation_->extents_.truncate(keep_);
 	committed_ = true;
 }
 
 Cut::~Cut()
 {
 	if (committed_)
-		Allocation::of(*leased_).region().return_extents(tail_);
+		allocation_->region_.return_extents(tail_);
 }
 
 void Region::return_extents(const ExtentMap &extents)
@@ -438,12 +436,12 @@ bool Region::busy()
 	}
 }
 
-void give_back(Leased *leased)
+void give_back(Allocation *allocation)
 {
-	Box<Allocation> allocation = Box<Allocation>::adopt(&Allocation::of(*leased));
-	const Ref<Region> region = allocation->leave();
+	Box<Allocation> gone = Box<Allocation>::adopt(allocation);
+	const Ref<Region> region = move(gone->holder_);
 
-	region->give_back(move(allocation));
+	region->give_back(move(gone));
 }
 
 } // namespace unidax::region

@@ -1,46 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The directory dax_region under a provider's device: what a region is, how much of it is free, and
- * the making and deleting of instances. Names, modes, formats and errno values are those of the
+ * The directory dax_region under a provider's device: what a region is, how much of it is free. Names, modes, formats and errno values are those of the
  * kernel's Documentation/ABI/testing/sysfs-bus-dax.
  */
-#include "region/region.hpp"
+#include "region/internal.hpp"
 #include "core/memory/bad_pages.hpp"
 
 namespace unidax::region {
 namespace {
 
-/* An attribute that prints with @show(region, buffer). */
-template <ssize_t (*show)(Region &, char *)>
-constexpr kobj_attribute readable(const char *name, umode_t mode)
-{
-	return {.attr = {.name = name, .mode = mode},
-		.show = [](kobject *kobject, kobj_attribute *, char *buffer) -> ssize_t {
-			return show(Directory<Region>::owner_of(kobject), buffer);
-		}};
-}
-
-/* An attribute whose text is taken by @store(region, text). */
-template <Result<> (*store)(Region &, const char *)>
-constexpr kobj_attribute writable(const char *name, umode_t mode)
-{
-	return {.attr = {.name = name, .mode = mode},
-		.store = [](kobject *kobject, kobj_attribute *, const char *text,
-			    size_t length) -> ssize_t {
-			const Result<> result = store(Directory<Region>::owner_of(kobject), text);
-
-			return result.ok() ? length : result.errno_value();
-		}};
-}
-
-template <ssize_t (*show)(Region &, char *), Result<> (*store)(Region &, const char *)>
-constexpr kobj_attribute both(const char *name, umode_t mode)
-{
-	kobj_attribute attribute = readable<show>(name, mode);
-
-	attribute.store = writable<store>(name, mode).store;
-	return attribute;
-}
+using Attributes = Directory<Region>;
 
 ssize_t id_show(Region &region, char *buffer)
 {
@@ -60,32 +29,6 @@ ssize_t align_show(Region &region, char *buffer)
 ssize_t available_size_show(Region &region, char *buffer)
 {
 	return sysfs_emit(buffer, "%llu\n", region.available());
-}
-
-ssize_t create_show(Region &region, char *buffer)
-{
-	return registration::show_youngest(region.registration(), buffer);
-}
-
-/* One instance at a time: anything but 1 is invalid. */
-Result<> create_store(Region &region, const char *text)
-{
-	int count;
-
-	TRY(check(kstrtoint(text, 0, &count)));
-	if (count != 1)
-		return Error(-EINVAL);
-	return registration::create(region.registration(), region);
-}
-
-ssize_t seed_show(Region &region, char *buffer)
-{
-	return registration::show_seed(region.registration(), buffer);
-}
-
-Result<> delete_store(Region &region, const char *text)
-{
-	return registration::remove(region.registration(), text);
 }
 
 /* What to write to have nothing cleared; a boolean 0 is the same. */
@@ -130,38 +73,25 @@ ssize_t badblocks_show(Region &region, char *buffer)
 	return length;
 }
 
-constinit kobj_attribute id = readable<id_show>("id", 0444);
-constinit kobj_attribute size = readable<size_show>("size", 0444);
-constinit kobj_attribute align = readable<align_show>("align", 0400);
-constinit kobj_attribute available_size = readable<available_size_show>("available_size", 0444);
-constinit kobj_attribute create = both<create_show, create_store>("create", 0644);
-constinit kobj_attribute seed = readable<seed_show>("seed", 0444);
-constinit kobj_attribute delete_attribute = writable<delete_store>("delete", 0200);
+constinit kobj_attribute id = Attributes::readable<id_show>("id", 0444);
+constinit kobj_attribute size = Attributes::readable<size_show>("size", 0444);
+constinit kobj_attribute align = Attributes::readable<align_show>("align", 0400);
+constinit kobj_attribute available_size = Attributes::readable<available_size_show>("available_size", 0444);
 
-constinit kobj_attribute clear = both<clear_show, clear_store>("clear", 0644);
-constinit kobj_attribute badblocks = readable<badblocks_show>("badblocks", 0444);
+constinit kobj_attribute clear = Attributes::both<clear_show, clear_store>("clear", 0644);
+constinit kobj_attribute badblocks = Attributes::readable<badblocks_show>("badblocks", 0444);
 
 constinit attribute *attributes[] = {
 	&id.attr,
 	&size.attr,
 	&align.attr,
 	&available_size.attr,
-	&create.attr,
-	&seed.attr,
-	&delete_attribute.attr,
 	&clear.attr,
 	&badblocks.attr,
 	nullptr,
 };
-constinit const attribute_group group = {.attrs = attributes};
-constinit const attribute_group *groups[] = {&group, nullptr};
-
 } // namespace
 
-constinit const kobj_type directory_type = {
-	.release = Directory<Region>::release,
-	.sysfs_ops = &kobj_sysfs_ops,
-	.default_groups = groups,
-};
+constinit const attribute_group directory_attributes = {.attrs = attributes};
 
 } // namespace unidax::region

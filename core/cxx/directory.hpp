@@ -93,6 +93,36 @@ public:
 		return node_of(kobject).index;
 	}
 
+	/** readable() - an attribute that prints with @show(owner, buffer). */
+	template <ssize_t (*show)(Owner &, char *)>
+	[[nodiscard]] static constexpr kobj_attribute readable(const char *name, umode_t mode)
+	{
+		return {.attr = {.name = name, .mode = mode},
+			.show = [](struct kobject *kobject, kobj_attribute *, char *buffer)
+				-> ssize_t { return show(owner_of(kobject), buffer); }};
+	}
+	/** writable() - an attribute whose text is taken by @store(owner, text). */
+	template <Result<> (*store)(Owner &, const char *)>
+	[[nodiscard]] static constexpr kobj_attribute writable(const char *name, umode_t mode)
+	{
+		return {.attr = {.name = name, .mode = mode},
+			.store = [](struct kobject *kobject, kobj_attribute *, const char *text,
+				    size_t length) -> ssize_t {
+				const Result<> result = store(owner_of(kobject), text);
+
+				return result.ok() ? length : result.errno_value();
+			}};
+	}
+	/** both() - an attribute that does both. */
+	template <ssize_t (*show)(Owner &, char *), Result<> (*store)(Owner &, const char *)>
+	[[nodiscard]] static constexpr kobj_attribute both(const char *name, umode_t mode)
+	{
+		kobj_attribute attribute = readable<show>(name, mode);
+
+		attribute.store = writable<store>(name, mode).store;
+		return attribute;
+	}
+
 	/** release() - the release function of its kobject types. */
 	static void release(struct kobject *kobject)
 	{

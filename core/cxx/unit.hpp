@@ -19,24 +19,4 @@ struct Unit {
 	void (*stop)();
 };
 
-/* The units, each defined in its own folder. */
-namespace memory_failure {
-extern const Unit unit;
-}
-namespace quarantine {
-extern const Unit unit;
-}
-namespace fs {
-extern const Unit unit;
-}
-namespace ram {
-extern const Unit unit;
-}
-namespace region {
-extern const Unit unit;
-}
-namespace cdev {
-extern const Unit unit;
-}
-
 } // namespace unidax

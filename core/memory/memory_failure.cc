@@ -18,7 +18,6 @@
 #include "core/params.h"
 #include "core/cxx/ref.hpp"
 #include "core/memory/revocable.hpp"
-#include "core/cxx/unit.hpp"
 
 namespace unidax::memory_failure {
 namespace {

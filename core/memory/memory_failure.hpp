@@ -5,9 +5,12 @@
  */
 #pragma once
 
+#include "core/cxx/unit.hpp"
 #include "core/memory/quantity.hpp"
 
 namespace unidax::memory_failure {
+
+extern const Unit unit;
 
 /* How a page was found bad: a touch of the current process is repeated, and answered then. */
 enum class Touched { by_nobody, by_current };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Events that ftrace and perf can show: /sys/kernel/tracing/events/unidax/. Their bodies are C
- * (core/trace/trace.h, core/trace/trace.c), for the macros that make them are. Here is what C++ calls of them;
- * by way of core/trace/events.hpp, which asks first whether anybody listens.
+ * (trace.h and trace.c in this folder), for the macros that make them are. Here is what C++ calls
+ * of them, by way of core/trace/events.hpp, which asks first whether anybody listens.
  */
 #ifndef UNIDAX_CORE_EVENTS_H
 #define UNIDAX_CORE_EVENTS_H

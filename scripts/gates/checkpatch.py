@@ -72,6 +72,7 @@ NO_TEXT = ("COPYING", "MAINTAINERS", "*.gitignore", ".clang-format", ".clang-tid
 EXCEPTIONS = [
     ("core/module.c", "EXPORT_SYMBOL", r"EXPORT_SYMBOL", "the functions are C++, and the macro is C"),
     ("core/trace/trace.h", "OPEN_ENDED_LINE", r"\($", "TRACE_EVENT()'s usual form, which tracing's own headers have"),
+    ("core/trace/trace.h", "SPACING", r"TRACE_INCLUDE_PATH core/trace$", "a folder, which it takes for a quotient"),
     ("core/trace/trace.h", "PARENTHESIS_ALIGNMENT", r"^$", "the same"),
     ("selftests/write_tracking.c", "BIT_MACRO", r"\(1 << \d+\)", "as the kernel's own header says it"),
     ("selftests/mmap_semantics.c", "STATIC_CONST_CHAR_ARRAY", r"char \*odd\[\]", "addresses, made of what is known at run time"),

@@ -40,7 +40,7 @@ def kdir():
 
 def kernel_headers():
     """The kernel headers that core/cxx/kernel.hpp lists, in its order."""
-    with open(os.path.join(ROOT, "core", "kernel.hpp"), encoding="utf-8") as f:
+    with open(os.path.join(ROOT, "core", "cxx", "kernel.hpp"), encoding="utf-8") as f:
         return re.findall(r"^#include <([^>]+)>", f.read(), re.M)
 
 

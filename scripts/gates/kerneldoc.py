@@ -28,7 +28,8 @@ HEADERS = ("core/*.h", "core/*.hpp", "region/*.hpp", "fs/*.hpp", "cdev/*.h", "cd
 # The door and what lies behind it declare nothing of ours.
 NOT_OURS = ("core/cxx/overlay/*", "core/cxx/kernel.hpp")
 # The user interface, the C boundaries, and what one unit may ask of another or of core.
-BOUNDARIES = ("*.h", "core/interface.hpp", "core/memory/compat.hpp", "core/provider.hpp")
+BOUNDARIES = ("*.h", "fs/fs.hpp", "ram/ram.hpp", "region/region.hpp", "cdev/cdev.hpp",
+              "core/memory/compat.hpp", "core/provider.hpp")
 
 # Outermost first, until nothing changes: what C has not, and what stands for it.
 LOWERING = [
@@ -115,12 +116,12 @@ GOOD = """
 """
 PLANTED = [
     # (file, text, what must be said; None: nothing)
-    ("core/interface.hpp", HEAD + GOOD + "} // namespace unidax\n", None),
-    ("core/interface.hpp", HEAD + GOOD.replace(" * @parent: text\n", ""), "'parent' not described in 'make'"),
+    ("fs/fs.hpp", HEAD + GOOD + "} // namespace unidax\n", None),
+    ("fs/fs.hpp", HEAD + GOOD.replace(" * @parent: text\n", ""), "'parent' not described in 'make'"),
     ("core/memory/backing.hpp", HEAD + GOOD.replace(" * @parent: text\n", ""), None),
     ("core/memory/backing.hpp", HEAD + GOOD.replace("@parent", "@father"), "Excess function parameter 'father'"),
     ("core/memory/backing.hpp", HEAD + GOOD.replace(" * make()", " * made()"), "expecting prototype for made()"),
-    ("core/interface.hpp", HEAD + GOOD.replace("/**", "/*"), "make() has no kernel-doc comment"),
+    ("fs/fs.hpp", HEAD + GOOD.replace("/**", "/*"), "make() has no kernel-doc comment"),
     ("core/memory/compat.hpp", HEAD + "template <u64 Size> [[nodiscard]] inline vm_fault_t insert(vm_fault &vmf, Pfn pfn)\n"
      "{\n\treturn 0;\n}\n", "insert() has no kernel-doc comment"),
     ("core/module.h", "DECLARE_TRACEPOINT(unidax_open);\n", None),

@@ -347,11 +347,10 @@ bool alignment_for_address(Address start, u64 size, Alignment align)
 }
 
 // refused alignment_for_size: cannot convert 'unidax::Alignment'
-bool alignment_for_size(unidax::region::Leased &leased, u64 size, Alignment align,
+bool alignment_for_size(unidax::region::Allocation &allocation, Pages size, Alignment align,
 			const unidax::Cancellation &cancellation)
 {
-	return unidax::region::extend(leased, align, size, unidax::region::any_number, cancellation)
-		.ok();
+	return allocation.extend(align, size, unidax::region::any_number, cancellation).ok();
 }
 
 // refused size_for_appended_address: to 'unidax::Address'

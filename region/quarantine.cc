@@ -13,11 +13,10 @@
  *
  * Wraps include/linux/workqueue.h.
  */
+#include "region/internal.hpp"
 #include "core/trace/events.hpp"
-#include "core/interface.hpp"
-#include "core/cxx/unit.hpp"
 
-namespace unidax::quarantine {
+namespace unidax::region::quarantine {
 namespace {
 
 /* Pins last from microseconds to days; a look each half second costs nothing and is soon enough for
@@ -50,7 +49,7 @@ class Quarantine : NoCopy {
 public:
 	explicit Quarantine(Queue queue) : queue_(move(queue)) {}
 
-	void take(Ref<region::Region> region, Box<Place> place)
+	void take(Ref<Region> region, Box<Place> place)
 	{
 		Place &kept = *place.release();
 
@@ -73,15 +72,15 @@ void Quarantine::look(work_struct *work)
 	/* SAFETY: only take() makes it a work, as a member of a Place that it took out of a Box. */
 	Place &place = *container_of(to_delayed_work(work), Place, look);
 
-	if (region::busy(*place.region)) {
+	if (place.region->busy()) {
 		queue_delayed_work(state->queue_.get(), &place.look, poll_interval);
 		return;
 	}
 
-	const region::Spec spec = region::spec(*place.region);
+	const Spec spec = place.region->spec();
 
 	pr_info("dax_region%d: the last page in use was released\n", spec.id);
-	RefTraits<region::Region>::put(*place.region);
+	RefTraits<Region>::put(*place.region);
 	Box<Place>::adopt(&place) = {};
 	/* Now the range is free. */
 	event::region(spec.id, spec.start, spec.size, UNIDAX_RELEASED);
@@ -103,11 +102,11 @@ void stop()
 
 } // namespace
 
-void take(Ref<region::Region> region, Box<Place> place)
+void take(Ref<Region> region, Box<Place> place)
 {
 	state->take(move(region), move(place));
 }
 
 const Unit unit = {.name = "quarantine", .start = start, .stop = stop};
 
-} // namespace unidax::quarantine
+} // namespace unidax::region::quarantine

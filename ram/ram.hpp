@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The ram unit: memory that the kernel can have as System RAM. This is all that others see of it.
+ */
+#pragma once
+
+#include "core/cxx/cancellation.hpp"
+#include "core/cxx/unit.hpp"
+#include "core/memory/extent.hpp"
+
+namespace unidax::ram {
+
+extern const Unit unit;
+
+/* What a block of memory is used for: the words of /sys/devices/system/memory/memoryN/state. */
+enum class Use : u8 {
+	/* Nothing: the kernel has it, and nobody gets it. */
+	offline,
+	/* Anything, in the zone that the kernel chooses. */
+	online,
+	/* Anything. What the kernel itself has there cannot be moved, so it may never come back. */
+	online_kernel,
+	/* What can be moved elsewhere, so that it can be taken back. */
+	online_movable,
+};
+
+/*
+ * What somebody wants memory to be used for. Who says nothing gets, as from daxctl, memory that can
+ * be had back; and what the kernel has already stays as it is.
+ */
+struct Wish {
+	constexpr Wish() : use(Use::online_movable), said(false) {}
+	explicit constexpr Wish(Use use) : use(use), said(true) {}
+
+	Use use;
+	bool said;
+};
+
+/* What the memory tier of a node is; counted by the kernel, for more than one device may give memory
+ * to a node. Wraps include/linux/memory-tiers.h. */
+class NodeType : NoCopy {
+public:
+	/** make() - Context: process context. Errors: -ENOMEM. */
+	[[nodiscard]] static Result<NodeType> make(int node);
+
+	NodeType(NodeType &&other) : node_(exchange(other.node_, NUMA_NO_NODE)), type_(other.type_) {}
+	~NodeType();
+
+private:
+	NodeType(int node, memory_dev_type *type);
+
+	int node_;
+	memory_dev_type *const type_;
+};
+
+/** unregister_group() - what the end of a MemoryGroup does; call it in no other way. */
+void unregister_group(int id);
+
+/* A static memory group: blocks that come and go together, for the choice of their zone. */
+class MemoryGroup : public Unique<int, unregister_group, -1> {
+public:
+	/** make() - for @count pages on @node. Context: process context. Errors: -ENOMEM. */
+	[[nodiscard]] static Result<MemoryGroup> make(int node, Pages count);
+
+private:
+	using Unique::Unique;
+};
+
+/*
+ * Memory that the kernel can have as System RAM. The kernel may refuse to give it back, so an end
+ * cannot do that: it must have been given back before (held() is false).
+ *
+ * INVARIANT: exactly the pieces that say so are the kernel's; none is when this is destroyed.
+ */
+class SystemRam : NoCopy {
+	struct Piece {
+		u64 start;
+		u64 size;
+		bool added;
+	};
+
+public:
+	/**
+	 * make() - get ready to add memory; none is added yet.
+	 * @node: that it belongs to
+	 * @blocks: extents of whole memory blocks
+	 * Context: process context, may sleep. Errors: -EINVAL (no node), -ENOMEM.
+	 */
+	[[nodiscard]] static Result<Box<SystemRam>> make(int node, const Array<Extent> &blocks);
+
+	SystemRam(NodeType &&type, MemoryGroup &&group, Array<Piece> &&pieces, Array<Use> &&before)
+		: type_(move(type)), group_(move(group)), pieces_(move(pieces)),
+		  before_(move(before))
+	{}
+	~SystemRam() { WARN_ON(held()); }
+
+	/**
+	 * add() - let the kernel have all of it. It has no struct pages, and no busy resource above
+	 * it; some of it may have been added before.
+	 * @wish: for every block, whatever the policy of the machine (auto_online_blocks) is
+	 * @cancellation: stops it
+	 *
+	 * After an error the kernel has of it what it had, each block in the same use; or, of what
+	 * was not all added before, what it does not give back: held() tells.
+	 * Context: process context, no lock held that the memory's users may need; sleeps.
+	 * Errors: what add_memory_driver_managed() returns, what writing `state` of a block returns;
+	 * -EINTR (any signal, while somebody else puts memory online or offline), -ENXIO (cancelled).
+	 */
+	[[nodiscard]] Result<> add(const Wish &wish, Cancellation &cancellation);
+
+	/**
+	 * remove() - take all of it back: nothing of it has struct pages any more. After an error
+	 * the kernel has all of it as before, each block in the zone that it was in. Some of it or
+	 * nothing may be the kernel's.
+	 * @cancellation: stops it, also while the kernel moves what is in the memory
+	 * Context: as add(); takes as long as the kernel needs to move what is in the memory; a
+	 * signal ends that.
+	 * Errors: -EBUSY (in use), -EINTR, -ENXIO (cancelled), -ENOMEM.
+	 */
+	[[nodiscard]] Result<> remove(Cancellation &cancellation);
+
+	/** held() - whether the kernel has any of it. */
+	[[nodiscard]] bool held() const
+	{
+		for (const Piece &piece : pieces_) {
+			if (piece.added)
+				return true;
+		}
+		return false;
+	}
+	/** online() - whether any of it is in use as System RAM; a block that is offline is not. */
+	[[nodiscard]] bool online() const;
+	/** touched() - whether the kernel may have written into it. */
+	[[nodiscard]] bool touched() const { return touched_; }
+
+private:
+	/** is_whole() - whether the kernel has all of it. */
+	[[nodiscard]] bool is_whole() const
+	{
+		for (const Piece &piece : pieces_) {
+			if (!piece.added)
+				return false;
+		}
+		return true;
+	}
+	/** add_pieces() - those that are not added. */
+	[[nodiscard]] Result<> add_pieces(Cancellation &cancellation);
+	/** remove_pieces() - those that are added; no block of them is online. */
+	[[nodiscard]] Result<> remove_pieces(Cancellation &cancellation);
+	/** put() - every block to @use, and what each was used for into before_; or none. */
+	[[nodiscard]] Result<> put(Use use, Cancellation &cancellation);
+	/** restore() - every block to what it was used for before, as far as that can be had. */
+	void restore(const Cancellation &cancellation);
+	/** for_each_block() - @visit(its first byte, its place in before_) until that fails. */
+	template <class Visit> Result<> for_each_block(Visit visit) const;
+
+	const NodeType type_;
+	const MemoryGroup group_;
+	Array<Piece> pieces_;
+	/* One for each block of memory. */
+	Array<Use> before_;
+	bool touched_ = false;
+};
+
+} // namespace unidax::ram
