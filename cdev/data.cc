@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * read, write, lseek, fsync, and the clearing of a range. There is no page cache: a read or a write is one copy between the
- * media and the caller's buffer, and sees the same bytes as every mapping.
+ * read, write, lseek, fsync, and the clearing of a range. There is no page cache: a read or a write
+ * is one copy between the media and the caller's buffer, and sees the same bytes as every mapping.
  *
  * The buffer may be anything, a mapping of this very device or a page that a userfaultfd never
  * brings. So the copy is made in two alternating steps. One holds a stretch of the media (class
- * Span: page counts, no lock) and copies with page faults disabled, as far as the buffer is there.
- * The other holds nothing and faults the buffer in. Nothing that user space can delay ever happens
- * while the media is held, and no lock is held over either.
+ * PinnedBytes: page counts, no lock) and copies with page faults disabled, as far as the buffer is
+ * there. The other holds nothing and faults the buffer in. Nothing that user space can delay ever
+ * happens while the media is held, and no lock is held over either.
  *
  * Wraps include/linux/uio.h: _copy_mc_to_iter(), which survives a machine check, and
  * _copy_from_iter_flushcache(), which leaves nothing in the processors' caches. Neither is subject
@@ -19,19 +19,19 @@
 
 namespace unidax::cdev {
 
-Result<Span> Span::take(Instance &instance, u64 at, u64 want, Waiting waiting)
+Result<PinnedBytes> PinnedBytes::take(Instance &instance, u64 at, u64 want, Waiting waiting)
 {
 	while (true) {
-		Result<Span> span = try_take(instance, at, want, waiting);
+		Result<PinnedBytes> pinned = try_take(instance, at, want, waiting);
 
-		if (span.errno_value() != fenced || waiting == Waiting::forbidden)
-			return span;
+		if (pinned.errno_value() != fenced || waiting == Waiting::forbidden)
+			return pinned;
 		if (!instance.fence_lifted())
 			return Error(-EINTR);
 	}
 }
 
-Result<Span> Span::try_take(Instance &instance, u64 at, u64 want, Waiting waiting)
+Result<PinnedBytes> PinnedBytes::try_take(Instance &instance, u64 at, u64 want, Waiting waiting)
 {
 	const u64 unit = instance.region_spec().align;
 	const auto live = waiting == Waiting::allowed ? instance.live().try_access()
@@ -45,7 +45,7 @@ Result<Span> Span::try_take(Instance &instance, u64 at, u64 want, Waiting waitin
 	const Extent *const extent = live->lease->extents().find(Pgoff::from_bytes(at));
 
 	if (!extent)
-		return Span(Pfn{}, Pages::from_bytes(unit));
+		return PinnedBytes(Pfn{}, Pages::from_bytes(unit));
 
 	if (live->fence <= Pgoff::from_bytes(at))
 		return Error(fenced);
@@ -63,20 +63,20 @@ Result<Span> Span::try_take(Instance &instance, u64 at, u64 want, Waiting waitin
 		return Error(-EIO);
 
 	const u64 end = smaller(address + asked, bad.bytes());
-	Span span(Pfn::from_bytes(first), Pages::from_bytes(unit));
+	PinnedBytes pinned(Pfn::from_bytes(first), Pages::from_bytes(unit));
 
 	for (u64 held = first; held < end; held += unit) {
 		get_page(pfn_to_page(Pfn::from_bytes(held).n));
-		span.heads_++;
+		pinned.heads_++;
 	}
 	/* SAFETY: memremap_pages() has put the extent into the kernel's direct map; the counts keep
 	 * the page map, the extent and its holder. */
-	span.bytes_ = static_cast<char *>(__va(address));
-	span.size_ = end - address;
-	return span;
+	pinned.bytes_ = static_cast<char *>(__va(address));
+	pinned.size_ = end - address;
+	return pinned;
 }
 
-Span::~Span()
+PinnedBytes::~PinnedBytes()
 {
 	for (Pfn head = first_; heads_; heads_--, head = head + unit_)
 		put_page(pfn_to_page(head.n));
@@ -96,16 +96,16 @@ namespace {
 struct Read {
 	static const bool past_the_end_is_an_error = false;
 
-	static size_t copy(const Span &span, size_t size, iov_iter &buffer)
+	static size_t copy(const PinnedBytes &pinned, size_t size, iov_iter &buffer)
 	{
-		return _copy_mc_to_iter(span.bytes(), size, &buffer);
+		return _copy_mc_to_iter(pinned.bytes(), size, &buffer);
 	}
 	/* Nothing was copied: ask the media alone whether it is to blame. */
-	static Result<> check(const Span &span)
+	static Result<> check(const PinnedBytes &pinned)
 	{
 		char line[L1_CACHE_BYTES];
 
-		if (copy_mc_to_kernel(line, span.bytes(), smaller(sizeof(line), span.size())))
+		if (copy_mc_to_kernel(line, pinned.bytes(), smaller(sizeof(line), pinned.size())))
 			return Error(-EIO);
 		return {};
 	}
@@ -119,17 +119,17 @@ struct Read {
 struct Write {
 	static const bool past_the_end_is_an_error = true;
 
-	static size_t copy(const Span &span, size_t size, iov_iter &buffer)
+	static size_t copy(const PinnedBytes &pinned, size_t size, iov_iter &buffer)
 	{
-		const size_t count = _copy_from_iter_flushcache(span.bytes(), size, &buffer);
+		const size_t count = _copy_from_iter_flushcache(pinned.bytes(), size, &buffer);
 
 		/* What it writes past the caches, and what through them, it decides by the size
 		 * that it was asked for. */
 		if (count < size)
-			span.write_back(count);
+			pinned.write_back(count);
 		return count;
 	}
-	static Result<> check(const Span &) { return {}; }
+	static Result<> check(const PinnedBytes &) { return {}; }
 	static size_t missing(const iov_iter &buffer, size_t size)
 	{
 		return fault_in_iov_iter_readable(&buffer, size);
@@ -145,31 +145,31 @@ void test_delay()
 #endif
 }
 
-/* Copy something at @at, bytes, at most a span. 0 at the end of the instance. */
+/* Copy something at @at, bytes, at most what is pinned at a time. 0 at the end of the instance. */
 template <class Direction>
 Result<size_t> transfer_some(Instance &instance, u64 at, iov_iter &buffer, Waiting waiting)
 {
 	/* Of the buffer, bytes that are there for all that is known. */
-	size_t there = Span::most;
+	size_t there = PinnedBytes::most;
 
 	while (true) {
 		{
-			const Span span =
-				TRY(Span::take(instance, at, iov_iter_count(&buffer), waiting));
+			const PinnedBytes pinned = TRY(
+				PinnedBytes::take(instance, at, iov_iter_count(&buffer), waiting));
 
-			if (!span.size())
+			if (!pinned.size())
 				return size_t{0};
 			test_delay();
 			pagefault_disable();
 			const size_t count =
-				Direction::copy(span, smaller(span.size(), there), buffer);
+				Direction::copy(pinned, smaller(pinned.size(), there), buffer);
 			pagefault_enable();
 			if (count)
 				return count;
-			TRY(Direction::check(span));
+			TRY(Direction::check(pinned));
 		}
 
-		const size_t wanted = smaller(iov_iter_count(&buffer), Span::most);
+		const size_t wanted = smaller(iov_iter_count(&buffer), PinnedBytes::most);
 
 		/* Other buffers than a process's are always there, unless they are full. */
 		if (!user_backed_iter(&buffer))
@@ -233,16 +233,17 @@ Result<> zero(Instance &instance, u64 offset, u64 size, u64 &zeroed)
 		return Error(-EINVAL);
 	while (zeroed < size) {
 		{
-			const Span span = TRY(Span::take(instance, offset + zeroed, size - zeroed));
+			const PinnedBytes pinned =
+				TRY(PinnedBytes::take(instance, offset + zeroed, size - zeroed));
 
-			if (!span.size())
+			if (!pinned.size())
 				return Error(-ENOSPC);
-			memset(span.bytes(), 0, span.size());
+			memset(pinned.bytes(), 0, pinned.size());
 			if (instance.region_spec().persistent) {
-				span.write_back(span.size());
+				pinned.write_back(pinned.size());
 				pmem_wmb();
 			}
-			zeroed += span.size();
+			zeroed += pinned.size();
 		}
 		TRY(may_go_on());
 	}
@@ -295,15 +296,16 @@ int fsync(file *file, loff_t first, loff_t last, int)
 
 		while (at <= last) {
 			{
-				Result<Span> taken = Span::take(instance, at, last - at + 1);
+				Result<PinnedBytes> taken =
+					PinnedBytes::take(instance, at, last - at + 1);
 
 				if (taken.ok()) {
-					const Span span = taken.take();
+					const PinnedBytes pinned = taken.take();
 
-					if (!span.size())
+					if (!pinned.size())
 						break;
-					span.write_back(span.size());
-					at += span.size();
+					pinned.write_back(pinned.size());
+					at += pinned.size();
 				} else if (taken.errno_value() == -EIO) {
 					/* What was stored there is gone; the rest is not. */
 					lost = taken.error();

@@ -19,9 +19,9 @@ enum class Waiting { allowed, forbidden };
  *
  * INVARIANT: one count on each head from first_ on, heads_ of them, is this object's.
  */
-class Span {
+class PinnedBytes {
 public:
-	/* Bytes. The cost of taking a span disappears in a copy of this size, and a shrink that
+	/* Bytes. The cost of pinning disappears in a copy of this size, and a shrink that
 	 * waits for it waits for microseconds. */
 	static const size_t most = SZ_256K;
 
@@ -32,15 +32,15 @@ public:
 	 * Errors: -ENXIO (removed), -EBUSY (System RAM), -EIO (the first page is known to be bad),
 	 * -EAGAIN (would sleep), -EINTR.
 	 */
-	[[nodiscard]] static Result<Span> take(Instance &instance, u64 at, u64 want,
-					       Waiting waiting = Waiting::allowed);
+	[[nodiscard]] static Result<PinnedBytes> take(Instance &instance, u64 at, u64 want,
+						      Waiting waiting = Waiting::allowed);
 
-	Span(Span &&other)
+	PinnedBytes(PinnedBytes &&other)
 		: bytes_(other.bytes_), size_(other.size_), first_(other.first_),
 		  unit_(other.unit_), heads_(exchange(other.heads_, 0u))
 	{}
-	Span &operator=(Span &&) = delete;
-	~Span();
+	PinnedBytes &operator=(PinnedBytes &&) = delete;
+	~PinnedBytes();
 
 	[[nodiscard]] char *bytes() const { return bytes_; }
 	[[nodiscard]] size_t size() const { return size_; }
@@ -54,10 +54,11 @@ private:
 	static const int fenced = -EAGAIN;
 
 	/* take(), once. */
-	[[nodiscard]] static Result<Span> try_take(Instance &instance, u64 at, u64 want,
-						   Waiting waiting);
+	[[nodiscard]] static Result<PinnedBytes> try_take(Instance &instance, u64 at, u64 want,
+							  Waiting waiting);
 
-	Span(Pfn first, Pages unit) : bytes_(nullptr), size_(0), first_(first), unit_(unit) {}
+	PinnedBytes(Pfn first, Pages unit) : bytes_(nullptr), size_(0), first_(first), unit_(unit)
+	{}
 
 	char *bytes_;
 	size_t size_;
@@ -68,8 +69,8 @@ private:
 };
 
 /**
- * may_go_on() - for a loop over spans: let others run, and stop for whoever kills this one.
- * Context: process context, no span held. Errors: -EINTR.
+ * may_go_on() - for a loop over pinned bytes: let others run, and stop for whoever kills this one.
+ * Context: process context, nothing pinned. Errors: -EINTR.
  */
 [[nodiscard]] Result<> may_go_on();
 
@@ -85,8 +86,10 @@ private:
  */
 [[nodiscard]] Result<> zero(Instance &instance, u64 offset, u64 size, u64 &zeroed);
 
-/* The file operations; see struct file_operations in the kernel's Documentation/filesystems/vfs.rst,
- * and Documentation/data-path.rst. */
+/*
+ * The file operations; see struct file_operations in the kernel's
+ * Documentation/filesystems/vfs.rst, and Documentation/data-path.rst.
+ */
 loff_t llseek(file *file, loff_t offset, int whence);
 ssize_t read_iter(kiocb *request, iov_iter *to);
 ssize_t write_iter(kiocb *request, iov_iter *from);

@@ -6,8 +6,8 @@
  * Wraps include/linux/debugfs.h, whose functions take what others of them returned, an error too.
  *
  * debugfs offers to hold up the removal of a file while somebody is inside of a read(). That is as
- * long as user space likes: the buffer's page may come from a userfaultfd or a FUSE file. So that is
- * not used: an open file counts on its instance, and finds nothing when that is out of service.
+ * long as user space likes: the buffer's page may come from a userfaultfd or a FUSE file. So that
+ * is not used: an open file counts on its instance, and finds nothing when that is out of service.
  */
 #pragma once
 

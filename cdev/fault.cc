@@ -104,15 +104,17 @@ template <u64 Size> struct MappingOps {
 	}
 
 	/*
-	 * entry_size() - what a fault maps that the kernel has asked for nothing large in: a PMD all
-	 * the same, unless there is a page table in its place, or each page's writes are tracked.
+	 * entry_size() - what a fault maps that the kernel has asked for nothing large in: a PMD
+	 * all the same, unless there is a page table in its place, or each page's writes are
+	 * tracked.
 	 */
 	static u64 entry_size(const vm_fault &vmf)
 	{
 		if constexpr (Size == PAGE_SIZE)
 			return PAGE_SIZE;
 		else
-			return is_tracked(*vmf.vma) || compat::has_table(vmf) ? PAGE_SIZE : PMD_SIZE;
+			return is_tracked(*vmf.vma) || compat::has_table(vmf) ? PAGE_SIZE
+									      : PMD_SIZE;
 	}
 
 	/* @entry: of entry_size() */
@@ -125,7 +127,10 @@ template <u64 Size> struct MappingOps {
 		return map<PAGE_SIZE>(*vmf);
 	}
 
-	/* Larger than the page falls back to it, and so does all that is large where each page counts. */
+	/*
+	 * Larger than the page falls back to it, and so does all that is large where each page
+	 * counts.
+	 */
 	static vm_fault_t huge_fault(vm_fault *vmf, compat::HugeFaultSize size)
 	{
 		const u64 entry = compat::fault_size(size);
@@ -149,7 +154,9 @@ template <u64 Size> struct MappingOps {
 		return is_aligned(address, Size) ? 0 : -EINVAL;
 	}
 
-	/* may_split is not asked about the target of a move. The entries have been moved, or lost. */
+	/*
+	 * may_split is not asked about the target of a move. The entries have been moved, or lost.
+	 */
 	static int mremap(vm_area_struct *vma)
 	{
 		if (!is_aligned(vma->vm_start, Size))
@@ -161,8 +168,10 @@ template <u64 Size> struct MappingOps {
 
 	static unsigned long pagesize(vm_area_struct *) { return Size; }
 
-	/* Where the kernel loses entries, it shall find none: the next touch faults them in again. */
-	static void forget(vm_area_struct &vma)
+	/*
+	 * Where the kernel loses entries, it shall find none: the next touch faults them in again.
+	 */
+	static void unmap_all(vm_area_struct &vma)
 	{
 		unmap_mapping_range(vma.vm_file->f_mapping, Pgoff{vma.vm_pgoff}.bytes(),
 				    vma.vm_end - vma.vm_start, 1);
@@ -172,24 +181,24 @@ template <u64 Size> struct MappingOps {
 	static int mprotect(vm_area_struct *vma, unsigned long, unsigned long, unsigned long)
 	{
 		if constexpr (loses_pud && compat::mprotect_loses_pud)
-			forget(*vma);
+			unmap_all(*vma);
 		compat::flush_mm(*vma->vm_mm);
 		return 0;
 	}
 
 	/*
-	 * The target of a move, before the move, unless it merges with its neighbour; a child's copy
-	 * at fork has no entries yet.
+	 * The target of a move, before the move, unless it merges with its neighbour; a child's
+	 * copy at fork has no entries yet.
 	 */
 	static void open(vm_area_struct *vma)
 	{
 		if (vma->vm_mm == kernel::current_task()->mm)
-			forget(*vma);
+			unmap_all(*vma);
 	}
 
 	/*
-	 * After the entries were taken out. Nobody comes back to the address space of a process that
-	 * has ended.
+	 * After the entries were taken out. Nobody comes back to the address space of a process
+	 * that has ended.
 	 */
 	static void close(vm_area_struct *vma)
 	{
@@ -199,7 +208,8 @@ template <u64 Size> struct MappingOps {
 
 	static constexpr bool loses_pmd = Size == PMD_SIZE && compat::madvise_loses_pmd;
 	static constexpr bool loses_pud = Size == PUD_SIZE;
-	static constexpr bool mremap_needs_flush = loses_pmd || (loses_pud && compat::mremap_loses_pud);
+	static constexpr bool mremap_needs_flush =
+		loses_pmd || (loses_pud && compat::mremap_loses_pud);
 };
 
 /*

@@ -18,8 +18,8 @@
  * here decides about protection or memory types. Bad pages are left out, for a touch of them shall
  * meet the fault handler, and so are entries that exist, whatever they are.
  *
- * Wraps apply_to_page_range() in include/linux/mm.h, for the sake of the page table's lock, which its
- * callback is called with. The entries of one page table lie side by side.
+ * Wraps apply_to_page_range() in include/linux/mm.h, for the sake of the page table's lock, which
+ * its callback is called with. The entries of one page table lie side by side.
  */
 #include "cdev/fault_around.hpp"
 #include "core/memory/bad_pages.hpp"
@@ -32,7 +32,7 @@ namespace {
 constexpr unsigned int smallest = 16, sparseness = 16;
 
 /* The part of a page table that a fault may look at and fill. Indices are those of its entries. */
-class Table {
+class PageTable {
 public:
 	/*
 	 * The entries from @low to before @high belong to the fault's VMA and extent.
@@ -40,7 +40,7 @@ public:
 	 * SAFETY: the page table's page stays while a fault is in a VMA that it maps: who frees it
 	 * unmaps that VMA first. Without the page table's lock its entries are only a hint.
 	 */
-	Table(const vm_fault &vmf, Pfn pfn, unsigned int low, unsigned int high)
+	PageTable(const vm_fault &vmf, Pfn pfn, unsigned int low, unsigned int high)
 		: vma_(*vmf.vma), address_(vmf.address & PAGE_MASK), pfn_(pfn),
 		  at_(pte_index(vmf.address)), low_(low), high_(high),
 		  entries_(pte_offset_kernel(vmf.pmd, 0))
@@ -169,8 +169,7 @@ private:
 	 */
 	[[nodiscard]] pgprot_t protection_like(pte_t model) const
 	{
-		const pte_t clean =
-			pte_clear_uffd_wp(pte_mkclean(pte_clear_soft_dirty(model)));
+		const pte_t clean = pte_clear_uffd_wp(pte_mkclean(pte_clear_soft_dirty(model)));
 
 		if (pte_write(pfn_pte(pfn_.n, vma_.vm_page_prot)))
 			return pte_pgprot(clean);
@@ -195,7 +194,7 @@ unsigned int window_limit(const vm_area_struct &vma)
 }
 
 struct Request {
-	Table table;
+	PageTable table;
 	unsigned int size;
 	bool mapped;
 };
@@ -212,14 +211,14 @@ bool map_around(const vm_fault &vmf, Pgoff pgoff, const Extent &extent)
 
 	const unsigned long address = vmf.address & PAGE_MASK;
 	const unsigned long at = pte_index(address);
-	const unsigned long below = smaller((address - vma.vm_start) >> PAGE_SHIFT,
-					    (pgoff - extent.pgoff).n);
-	const unsigned long above = smaller((vma.vm_end - address) >> PAGE_SHIFT,
-					    (extent.end() - pgoff).n);
+	const unsigned long below =
+		smaller((address - vma.vm_start) >> PAGE_SHIFT, (pgoff - extent.pgoff).n);
+	const unsigned long above =
+		smaller((vma.vm_end - address) >> PAGE_SHIFT, (extent.end() - pgoff).n);
 	Request request = {
-		.table = Table(vmf, extent.pfn + (pgoff - extent.pgoff),
-			       at - smaller(at, below),
-			       at + smaller<unsigned long>(PTRS_PER_PTE - at, above)),
+		.table =
+			PageTable(vmf, extent.pfn + (pgoff - extent.pgoff), at - smaller(at, below),
+				  at + smaller<unsigned long>(PTRS_PER_PTE - at, above)),
 		.size = 1,
 		.mapped = false,
 	};

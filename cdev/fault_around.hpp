@@ -10,9 +10,9 @@
 namespace unidax::cdev {
 
 /**
- * has_neighbours() - whether a page of @vmf's mapping could be mapped together with it: a mapping of
- * one page has no others, and without a page table none is in use yet. Cheap, for the faults that
- * have nothing else to gain here.
+ * has_neighbours() - whether a page of @vmf's mapping could be mapped together with it: a mapping
+ * of one page has no others, and without a page table none is in use yet. Cheap, for the faults
+ * that have nothing else to gain here.
  */
 [[nodiscard]] inline bool has_neighbours(const vm_fault &vmf)
 {

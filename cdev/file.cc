@@ -107,8 +107,8 @@ unsigned long find_tight_area(file *file, unsigned long length, unsigned long pg
 
 /*
  * Finds addresses that suit; whether they do is for mmap() to say, which has the fault lock. A hint
- * is taken where it is free, rounded up; otherwise it says no more than in which part of the address
- * space to look.
+ * is taken where it is free, rounded up; otherwise it says no more than in which part of the
+ * address space to look.
  */
 unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long length,
 				unsigned long pgoff, unsigned long flags)

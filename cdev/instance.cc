@@ -19,9 +19,9 @@ lock_class_key change_lock_key, holders_lock_key;
 
 Instance::Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec,
 		   PerCpuFaultCounts faults)
-	: spec_(spec), minor_(move(minor)), inode_(move(inode)),
-	  live_(*inode_->i_mapping), faults_(move(faults)),
-	  holders_lock_("unidax_holders_lock", holders_lock_key), next_holder_(jiffies),
+	: spec_(spec), minor_(move(minor)), inode_(move(inode)), live_(*inode_->i_mapping),
+	  faults_(move(faults)), holders_lock_("unidax_holders_lock", holders_lock_key),
+	  next_holder_(jiffies),
 	  change_lock_("unidax_change_lock", change_lock_key), device_{}, cdev_{}
 {
 	init_waitqueue_head(&fence_wait_);
@@ -67,17 +67,18 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 		TRY(region->lease(Ref<struct inode>::share(instance->inode()), instance->name()));
 
 	if (size) {
-		region::Extension extension = TRY(lease->extend(
-			Pages::from_bytes(size), Alignment(spec.align), region::any_number,
-			instance->removal_));
+		region::Extension extension =
+			TRY(lease->extend(Pages::from_bytes(size), Alignment(spec.align),
+					  region::any_number, instance->removal_));
 
 		TRY(extension.commit(instance->live_.unpublished()));
 	}
 	instance->note_align(spec.align);
 	instance->given_ = instance->size_limit_ = size;
-	instance->live_.publish(
-		{.region = move(region), .lease = move(lease), .align = spec.align,
-		 .fault_size = spec.align});
+	instance->live_.publish({.region = move(region),
+				 .lease = move(lease),
+				 .align = spec.align,
+				 .fault_size = spec.align});
 
 	const Result<> added = check(cdev_device_add(&instance->cdev_, &instance->device_));
 

@@ -202,7 +202,8 @@ private:
 	 */
 	void unmap(Pgoff first, Pages count);
 	/**
-	 * note_align() - tell noted_align(), and core/memory/memory_failure.cc, how large a page is.
+	 * note_align() - tell noted_align(), and core/memory/memory_failure.cc, how large a page
+	 * is.
 	 * Context: nothing is mapped, no fault is at work.
 	 */
 	void note_align(u64 align) { WRITE_ONCE(inode_->i_blkbits, ilog2(align)); }
@@ -272,12 +273,12 @@ private:
 			     u64 began);
 	/** notify() - tell user space that the size was @before bytes and is another now. */
 	static void notify(const Change &change, u64 before);
-	/** shut() - no page can be reached from now on. Errors: -EBUSY (mapped, pinned), -ENOMEM. */
+	/** shut() - let no page be reached. Errors: -EBUSY (mapped, pinned), -ENOMEM. */
 	[[nodiscard]] static Result<> shut(const Change &change);
 	/** open_again() - undo shut(). */
 	static void open_again(const Change &change);
-	/** hand_over() - let the kernel have the memory. Errors: as set_mode(). */
-	[[nodiscard]] static Result<> hand_over(const Change &change, ram::Wish wish);
+	/** lend() - let the kernel have the memory. Errors: as set_mode(). */
+	[[nodiscard]] static Result<> lend(const Change &change, ram::Wish wish);
 	/** take_back() - get it back from the kernel. Errors: as set_mode(). */
 	[[nodiscard]] static Result<> take_back(const Change &change);
 	/** recall() - get it back for good, if it can be had, before the instance goes. */

@@ -53,7 +53,7 @@ void Instance::open_again(const Change &change)
 	live->fault_size = live->align;
 }
 
-Result<> Instance::hand_over(const Change &change, ram::Wish wish)
+Result<> Instance::lend(const Change &change, ram::Wish wish)
 {
 	region::Allocation &allocation = change.allocation();
 
@@ -93,7 +93,7 @@ Result<> Instance::set_mode(Mode mode, ram::Wish wish)
 	const Change change = TRY(begin_change(Authority::administrator));
 
 	if (mode == Mode::system_ram)
-		TRY(hand_over(change, wish));
+		TRY(lend(change, wish));
 	else if (change.allocation().lent())
 		TRY(take_back(change));
 	else

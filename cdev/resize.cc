@@ -3,13 +3,13 @@
  * Changing an instance while processes have it open, mapped and pinned: what the 2016 change laid
  * the ground for.
  *
- * Growing publishes extents that are complete: claimed, clean, keyed. Shrinking waits first, while
- * everything is still mapped and usable, until no page of the tail is held by anything but mappings.
- * Then a fence goes up before the tail: who comes to it waits. The tail is unmapped everywhere and
- * looked at again (get_user_pages_fast() may have come first), for a moment longer than a pin lasts
- * that is about to be dropped; then either the shrink is committed or the fence comes down and the
- * wait goes on. So nobody ever sees a size between the old and the new, whoever uses the rest is
- * not held up, and a shrink that is refused has cost nobody more than a wait.
+ * Growing publishes extents that are complete: claimed, clean, associated. Shrinking waits first,
+ * while everything is still mapped and usable, until no page of the tail is held by anything but
+ * mappings. Then a fence goes up before the tail: who comes to it waits. The tail is unmapped
+ * everywhere and looked at again (get_user_pages_fast() may have come first), for a moment longer
+ * than a pin lasts that is about to be dropped; then either the shrink is committed or the fence
+ * comes down and the wait goes on. So nobody ever sees a size between the old and the new, whoever
+ * uses the rest is not held up, and a shrink that is refused has cost nobody more than a wait.
  *
  * Pins that come and go all the time leave no moment without one. So after half of the time limit,
  * after half of what is left then, and so on to its end, the fence goes up in any case: only pins
@@ -121,7 +121,10 @@ void Instance::note_given(const Change &change, u64 bytes)
 	Instance &instance = change.instance();
 
 	instance.given_ = bytes;
-	/* Who takes all of it away is about to delete it: nobody grows it until it is allowed again. */
+	/*
+	 * Who takes all of it away is about to delete it: nobody grows it until it is allowed
+	 * again.
+	 */
 	if (!bytes)
 		instance.limit_follows_ = true;
 	if (instance.limit_follows_)
@@ -182,10 +185,11 @@ Result<> Instance::resize(u64 size, unsigned int timeout_ms, Authority authority
 	Result<> result;
 
 	if (differs) {
-		result = size < before ? shrink(change, size, timeout_ms)
-				       : grow_to(change, size,
-						 authority == Authority::holder ? most_of_holder
-										: region::any_number);
+		result = size < before
+				 ? shrink(change, size, timeout_ms)
+				 : grow_to(change, size,
+					   authority == Authority::holder ? most_of_holder
+									  : region::any_number);
 		conclude(change, before, size, result, began);
 	}
 	if (result.ok() && authority == Authority::administrator)
@@ -218,8 +222,7 @@ void Instance::conclude(const Change &change, u64 before, u64 after, const Resul
 {
 	Instance &instance = change.instance();
 
-	event::resize(instance.name(), before, after, result.errno_value(),
-		      ktime_get_ns() - began);
+	event::resize(instance.name(), before, after, result.errno_value(), ktime_get_ns() - began);
 	if (!result.ok())
 		return;
 	WRITE_ONCE(instance.resizes_, instance.resizes_ + 1);
@@ -239,9 +242,8 @@ Result<> Instance::grow_to(Change &change, u64 size, region::Pieces most)
 Result<> Instance::grow_by(Change &change, Address start, u64 size)
 {
 	event::Phase phase(change.instance().name(), UNIDAX_PHASE_CLAIM);
-	region::Extension extension =
-		TRY(change.allocation().extend_by(Pfn::from_bytes(start.n), Pages::from_bytes(size),
-						  change.cancellation()));
+	region::Extension extension = TRY(change.allocation().extend_by(
+		Pfn::from_bytes(start.n), Pages::from_bytes(size), change.cancellation()));
 
 	phase.end();
 	return grow(change, move(extension));

@@ -4,42 +4,18 @@
  * Documentation/ABI/testing/sysfs-bus-dax.
  */
 #include "cdev/instance.hpp"
+#include "core/cxx/attribute.hpp"
 #include "core/params.h"
 
 namespace unidax::cdev {
 namespace {
 
-/* An attribute that prints with @show(instance, buffer). */
-template <ssize_t (*show)(Instance &, char *)>
-constexpr device_attribute readable(const char *name, umode_t mode)
+Instance &instance_of(device *device)
 {
-	return {.attr = {.name = name, .mode = mode},
-		.show = [](device *device, device_attribute *, char *buffer) -> ssize_t {
-			return show(Instance::of(*device), buffer);
-		}};
+	return Instance::of(*device);
 }
 
-/* An attribute whose text is taken by @store(instance, text). */
-template <Result<> (*store)(Instance &, const char *)>
-constexpr device_attribute writable(const char *name, umode_t mode)
-{
-	return {.attr = {.name = name, .mode = mode},
-		.store = [](device *device, device_attribute *, const char *text,
-			    size_t length) -> ssize_t {
-			const Result<> result = store(Instance::of(*device), text);
-
-			return result.ok() ? length : result.errno_value();
-		}};
-}
-
-template <ssize_t (*show)(Instance &, char *), Result<> (*store)(Instance &, const char *)>
-constexpr device_attribute both(const char *name, umode_t mode)
-{
-	device_attribute attribute = readable<show>(name, mode);
-
-	attribute.store = writable<store>(name, mode).store;
-	return attribute;
-}
+using Attributes = AttributesOf<device, device_attribute, instance_of>;
 
 ssize_t size_show(Instance &instance, char *buffer)
 {
@@ -174,7 +150,8 @@ ssize_t mode_show(Instance &instance, char *buffer)
 	if (!live)
 		return -ENXIO;
 
-	return sysfs_emit(buffer, "%s\n", mode_name(live->usable() ? Mode::devdax : Mode::system_ram));
+	return sysfs_emit(buffer, "%s\n",
+			  mode_name(live->usable() ? Mode::devdax : Mode::system_ram));
 }
 
 /* What `mode` takes. */
@@ -202,21 +179,23 @@ Result<> mode_store(Instance &instance, const char *text)
 	return Error(-EINVAL);
 }
 
-constinit device_attribute size = both<size_show, size_store>("size", 0644);
-constinit device_attribute size_limit = both<size_limit_show, size_limit_store>("size_limit", 0644);
+constinit device_attribute size = Attributes::both<size_show, size_store>("size", 0644);
+constinit device_attribute size_limit =
+	Attributes::both<size_limit_show, size_limit_store>("size_limit", 0644);
 constinit device_attribute allow_shrink =
-	both<allow_shrink_show, allow_shrink_store>("allow_shrink", 0644);
-constinit device_attribute align = both<align_show, align_store>("align", 0644);
-constinit device_attribute mode = both<mode_show, mode_store>("mode", 0644);
-constinit device_attribute mapping = writable<mapping_store>("mapping", 0200);
+	Attributes::both<allow_shrink_show, allow_shrink_store>("allow_shrink", 0644);
+constinit device_attribute align = Attributes::both<align_show, align_store>("align", 0644);
+constinit device_attribute mode = Attributes::both<mode_show, mode_store>("mode", 0644);
+constinit device_attribute mapping = Attributes::writable<mapping_store>("mapping", 0200);
 /* A physical address is for root. */
-constinit device_attribute resource = readable<resource_show>("resource", 0400);
-constinit device_attribute numa_node = readable<numa_node_show>("numa_node", 0444);
-constinit device_attribute target_node = readable<target_node_show>("target_node", 0444);
+constinit device_attribute resource = Attributes::readable<resource_show>("resource", 0400);
+constinit device_attribute numa_node = Attributes::readable<numa_node_show>("numa_node", 0444);
+constinit device_attribute target_node =
+	Attributes::readable<target_node_show>("target_node", 0444);
 
 constinit attribute *attributes[] = {
-	&size.attr,	&size_limit.attr, &allow_shrink.attr, &align.attr,	 &mapping.attr,
-	&mode.attr,	&resource.attr,	  &numa_node.attr,    &target_node.attr, nullptr,
+	&size.attr, &size_limit.attr, &allow_shrink.attr, &align.attr,	     &mapping.attr,
+	&mode.attr, &resource.attr,   &numa_node.attr,	  &target_node.attr, nullptr,
 };
 
 constinit const attribute_group group = {
@@ -231,22 +210,25 @@ constinit const attribute_group group = {
 	.attrs = attributes,
 };
 
-constinit device_attribute faults_4k = readable<faults_show<FaultKind::page>>("faults_4k", 0444);
-constinit device_attribute faults_2m = readable<faults_show<FaultKind::pmd>>("faults_2m", 0444);
-constinit device_attribute faults_1g = readable<faults_show<FaultKind::pud>>("faults_1g", 0444);
+constinit device_attribute faults_4k =
+	Attributes::readable<faults_show<FaultKind::page>>("faults_4k", 0444);
+constinit device_attribute faults_2m =
+	Attributes::readable<faults_show<FaultKind::pmd>>("faults_2m", 0444);
+constinit device_attribute faults_1g =
+	Attributes::readable<faults_show<FaultKind::pud>>("faults_1g", 0444);
 constinit device_attribute fault_fallbacks =
-	readable<faults_show<FaultKind::fallback>>("fault_fallbacks", 0444);
+	Attributes::readable<faults_show<FaultKind::fallback>>("fault_fallbacks", 0444);
 constinit device_attribute fault_errors =
-	readable<faults_show<FaultKind::error>>("fault_errors", 0444);
+	Attributes::readable<faults_show<FaultKind::error>>("fault_errors", 0444);
 constinit device_attribute fault_poison =
-	readable<faults_show<FaultKind::poison>>("fault_poison", 0444);
-constinit device_attribute resizes = readable<resizes_show>("resizes", 0444);
-constinit device_attribute drain_ms = readable<drain_ms_show>("drain_ms", 0444);
+	Attributes::readable<faults_show<FaultKind::poison>>("fault_poison", 0444);
+constinit device_attribute resizes = Attributes::readable<resizes_show>("resizes", 0444);
+constinit device_attribute drain_ms = Attributes::readable<drain_ms_show>("drain_ms", 0444);
 
 constinit attribute *statistics_attributes[] = {
-	&faults_4k.attr,    &faults_2m.attr, &faults_1g.attr, &fault_fallbacks.attr,
-	&fault_errors.attr, &fault_poison.attr, &resizes.attr, &drain_ms.attr,
-	nullptr,
+	&faults_4k.attr,       &faults_2m.attr,	   &faults_1g.attr,
+	&fault_fallbacks.attr, &fault_errors.attr, &fault_poison.attr,
+	&resizes.attr,	       &drain_ms.attr,	   nullptr,
 };
 
 constinit const attribute_group statistics = {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Faults where userfaultfd has left a marker. The kernel's function that inserts a device's page
- * takes anything in its way for the page, and says "done"; the touch would come again for ever. So a
- * marker is replaced here, by what a file in memory would get: the page, with the marker's note that
- * nobody has written to it. A write then faults once more, and the kernel resolves that.
+ * takes anything in its way for the page, and says "done"; the touch would come again for ever. So
+ * a marker is replaced here, by what a file in memory would get: the page, with the marker's note
+ * that nobody has written to it. A write then faults once more, and the kernel resolves that.
  *
- * Markers of other kinds (poison, guards) never get here: the kernel's fault path answers those. The
- * only one that it passes on to a driver, in the place of nothing, is that of userfaultfd.
+ * Markers of other kinds (poison, guards) never get here: the kernel's fault path answers those.
+ * The only one that it passes on to a driver, in the place of nothing, is that of userfaultfd.
  *
- * Wraps apply_to_page_range() in include/linux/mm.h, for the sake of the page table's lock, which its
- * callback is called with.
+ * Wraps apply_to_page_range() in include/linux/mm.h, for the sake of the page table's lock, which
+ * its callback is called with.
  */
 #include "cdev/tracked.hpp"
 #include "core/memory/compat.hpp"

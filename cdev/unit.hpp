@@ -8,7 +8,7 @@
 #include "cdev/debug.hpp"
 #include "core/memory/compat.hpp"
 #include "core/cxx/ids.hpp"
-#include "core/cxx/outstanding.hpp"
+#include "core/cxx/unreleased_objects.hpp"
 
 namespace unidax::cdev {
 
@@ -72,7 +72,7 @@ struct State {
 	DebugEntry debug;
 	/* In turn: a node of a device that was removed must not soon lead to another one. */
 	CyclicIds minors;
-	Outstanding outstanding;
+	UnreleasedObjects outstanding;
 };
 
 extern Slot<State> state;

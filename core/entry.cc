@@ -15,12 +15,8 @@ namespace {
  * Regions hold memory of ram's; quarantine holds regions; cdev's instances hold extents of regions.
  */
 constexpr const Unit *units[] = {
-	&memory_failure::unit,
-	&fs::unit,
-	&ram::unit,
-	&region::unit,
-	&region::quarantine::unit,
-	&cdev::unit,
+	&memory_failure::unit,	   &fs::unit,	&ram::unit, &region::unit,
+	&region::quarantine::unit, &cdev::unit,
 };
 
 void stop_from(size_t started)

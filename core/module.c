@@ -19,11 +19,13 @@ MODULE_PARM_DESC(resize_timeout_ms, "how long a shrink waits for pages in use (m
 
 unsigned int unidax_fault_around_bytes = 2 << 20;
 module_param_named(fault_around_bytes, unidax_fault_around_bytes, uint, 0644);
-MODULE_PARM_DESC(fault_around_bytes, "the most that one fault maps of 4 KiB pages (bytes, 2 MiB; 4096: one page)");
+MODULE_PARM_DESC(fault_around_bytes,
+		 "the most that one fault maps of 4 KiB pages (bytes, 2 MiB; 4096: one page)");
 
 bool unidax_forget_bad_pages;
 module_param_named(forget_bad_pages, unidax_forget_bad_pages, bool, 0444);
-MODULE_PARM_DESC(forget_bad_pages, "hand out memory that went bad during an earlier load (it was replaced)");
+MODULE_PARM_DESC(forget_bad_pages,
+		 "hand out memory that went bad during an earlier load (it was replaced)");
 
 #ifdef UNIDAX_TEST_FAULT_DELAY
 unsigned int unidax_test_fault_delay_us;

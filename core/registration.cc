@@ -48,7 +48,9 @@ public:
 	explicit Registration(device &parent)
 		: parent_(parent), lock_("unidax_registration", lock_key)
 	{}
-	/* Instances first; then region_, whose attribute functions may be at work here until then. */
+	/*
+	 * Instances first; then region_, whose attribute functions may be at work here until then.
+	 */
 	~Registration()
 	{
 		while (const Box<Member> gone = take_last())
@@ -194,7 +196,7 @@ ssize_t Registration::show_seed(char *buffer)
 
 namespace {
 
-using Attributes = Directory<region::Region>;
+using Attributes = Directory<region::Region>::Attributes;
 
 ssize_t create_show(region::Region &region, char *buffer)
 {

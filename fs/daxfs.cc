@@ -51,7 +51,7 @@ private:
 
 /* The name in /proc/filesystems. */
 class FileSystemType : public Unique<file_system_type *,
-				   [](file_system_type *type) { unregister_filesystem(type); }> {
+				     [](file_system_type *type) { unregister_filesystem(type); }> {
 public:
 	/** make() - register @type. Context: process context. Errors: -EBUSY (name in use). */
 	[[nodiscard]] static Result<FileSystemType> make(file_system_type &type)
@@ -98,8 +98,7 @@ private:
 struct State {
 	State(InodeCache cache, FileSystemType registered, Mount mount)
 		: cache(move(cache)), registered(move(registered)), mount(move(mount))
-	{
-	}
+	{}
 
 	InodeCache cache;
 	FileSystemType registered;
@@ -204,7 +203,7 @@ Result<InstanceInode> instance_inode(dev_t devt)
 	return InstanceInode(Ref<struct inode>::adopt(*inode));
 }
 
-void forget(Ref<inode> inode)
+void unhash(Ref<inode> inode)
 {
 	remove_inode_hash(&*inode);
 }

@@ -11,8 +11,8 @@ namespace unidax::fs {
 
 extern const Unit unit;
 
-/** forget() - what the end of an InstanceInode does; call it in no other way. See there. */
-void forget(Ref<inode> inode);
+/** unhash() - what the end of an InstanceInode does; call it in no other way. See there. */
+void unhash(Ref<inode> inode);
 
 /*
  * The inode of an instance. Its end makes the number free: a later instance of that number gets
@@ -20,7 +20,7 @@ void forget(Ref<inode> inode);
  *
  * Context of the end: process context, may sleep.
  */
-using InstanceInode = Registered<inode, forget>;
+using InstanceInode = Registered<inode, unhash>;
 
 /**
  * instance_inode() - the daxfs inode of an instance.

@@ -31,13 +31,14 @@ namespace unidax::ram::block {
  * @use: another use than it has; between two zones it has to be offline
  * Context: process context, sleeps. Putting one offline takes as long as the kernel needs to move
  * what is in it; @cancellation and signals end that.
- * Errors: -EBUSY (in use), -EINTR, -ENXIO (cancelled), -ENODEV (not there), what the attribute says.
+ * Errors: -EBUSY (in use), -EINTR, -ENXIO (cancelled), -ENODEV (not there), what the attribute
+ * says.
  */
 [[nodiscard]] Result<> put(Address start, Use use, Cancellation &cancellation);
 
 /**
- * put_back() - the same, in order to undo something: nothing ends it. But for the lock it waits only
- * as long as @cancellation has no reason to stop, or until @end (jiffies).
+ * put_back() - the same, in order to undo something: nothing ends it. But for the lock it waits
+ * only as long as @cancellation has no reason to stop, or until @end (jiffies).
  */
 [[nodiscard]] Result<> put_back(Address start, Use use, const Cancellation &cancellation,
 				unsigned long end);

@@ -117,18 +117,18 @@ constinit notifier_block watch = {
 	},
 };
 
-void unregister_watch(notifier_block *block)
+void unregister_notifier(notifier_block *block)
 {
 	unregister_memory_notifier(block);
 }
 
-class Watch : public Unique<notifier_block *, unregister_watch> {
+class MemoryNotifier : public Unique<notifier_block *, unregister_notifier> {
 public:
 	/** make() - Context: process context. Errors: what register_memory_notifier() returns. */
-	[[nodiscard]] static Result<Watch> make(notifier_block &block)
+	[[nodiscard]] static Result<MemoryNotifier> make(notifier_block &block)
 	{
 		TRY(check(register_memory_notifier(&block)));
-		return Watch(&block);
+		return MemoryNotifier(&block);
 	}
 
 private:
@@ -136,8 +136,9 @@ private:
 };
 
 struct State : NoCopy {
-	State(MemoryType type, Watch bad)
-		: types_lock("unidax_memory_types", types_lock_key), type(move(type)), bad(move(bad))
+	State(MemoryType type, MemoryNotifier bad)
+		: types_lock("unidax_memory_types", types_lock_key), type(move(type)),
+		  bad(move(bad))
 	{}
 	~State() NO_THREAD_SAFETY_ANALYSIS { compat::drop_memory_types(other_types.head()); }
 
@@ -146,15 +147,15 @@ struct State : NoCopy {
 	{
 		MutexGuard guard(types_lock);
 
-		return check_pointer(compat::memory_type(node, usual_distance, type.get(),
-							 other_types.head()));
+		return check_pointer(
+			compat::memory_type(node, usual_distance, type.get(), other_types.head()));
 	}
 
 	Mutex types_lock;
 	MemoryType type;
 	/* Of other distances, which the firmware says. They stay as long as this does. */
 	GuardedList other_types GUARDED_BY(types_lock);
-	Watch bad;
+	MemoryNotifier bad;
 };
 
 Slot<State> state;
@@ -353,7 +354,7 @@ namespace {
 Result<> start()
 {
 	MemoryType type = TRY(MemoryType::make());
-	Watch bad = TRY(Watch::make(watch));
+	MemoryNotifier bad = TRY(MemoryNotifier::make(watch));
 
 	state.emplace(move(type), move(bad));
 	return {};

@@ -36,14 +36,17 @@ struct Wish {
 	bool said;
 };
 
-/* What the memory tier of a node is; counted by the kernel, for more than one device may give memory
- * to a node. Wraps include/linux/memory-tiers.h. */
+/*
+ * The memory type of a node, by which the kernel chooses its tier. The kernel counts it, for more
+ * than one device may give memory to a node. Wraps include/linux/memory-tiers.h.
+ */
 class NodeType : NoCopy {
 public:
 	/** make() - Context: process context. Errors: -ENOMEM. */
 	[[nodiscard]] static Result<NodeType> make(int node);
 
-	NodeType(NodeType &&other) : node_(exchange(other.node_, NUMA_NO_NODE)), type_(other.type_) {}
+	NodeType(NodeType &&other) : node_(exchange(other.node_, NUMA_NO_NODE)), type_(other.type_)
+	{}
 	~NodeType();
 
 private:
@@ -103,8 +106,9 @@ public:
 	 * After an error the kernel has of it what it had, each block in the same use; or, of what
 	 * was not all added before, what it does not give back: held() tells.
 	 * Context: process context, no lock held that the memory's users may need; sleeps.
-	 * Errors: what add_memory_driver_managed() returns, what writing `state` of a block returns;
-	 * -EINTR (any signal, while somebody else puts memory online or offline), -ENXIO (cancelled).
+	 * Errors: what add_memory_driver_managed() returns, what writing `state` of a block
+	 * returns; -EINTR (any signal, while somebody else puts memory online or offline), -ENXIO
+	 * (cancelled).
 	 */
 	[[nodiscard]] Result<> add(const Wish &wish, Cancellation &cancellation);
 

@@ -4,16 +4,16 @@
  */
 #pragma once
 
-#include "core/cxx/outstanding.hpp"
+#include "core/cxx/unreleased_objects.hpp"
 #include "region/region.hpp"
 
 namespace unidax::region {
 
 /* Regions and directories that still exist; what stopping the unit waits for. */
-extern Slot<Outstanding> outstanding;
+extern Slot<UnreleasedObjects> outstanding;
 
-/** is_room() - whether a child of a region's range is a room and not an extent. */
-[[nodiscard]] bool is_room(const resource &child);
+/** is_cover() - whether a child of a region's range is a cover and not an extent. */
+[[nodiscard]] bool is_cover(const resource &child);
 /** find_child() - the child of @parent that holds @address, or null. */
 [[nodiscard]] resource *find_child(const resource &parent, u64 address);
 

@@ -7,19 +7,19 @@
  * The kernel enters "System RAM (unidax)" into its resource tree from the top and goes down through
  * resources that are not busy only, then and when it removes it. So the range of the region and the
  * extent are not busy while it is lent. Then anybody could claim what is free of the region; so
- * that is covered meanwhile by rooms, busy resources that have the extents of others as children:
+ * that is covered meanwhile by covers, busy resources that have the extents of others as children:
  *
  *   dax_region0                        dax_region0
- *     dax0.0                             dax_room
+ *     dax0.0                             dax_cover
  *     dax0.1             lent              dax0.0
  *     (free)           -------->         dax0.1
  *     dax0.2                               System RAM (unidax)
- *                                        dax_room
+ *                                        dax_cover
  *                                          (free)
  *                                          dax0.2
  *
- * An extent that is not whole blocks has a room of its own before or behind System RAM. Rooms come
- * before the busy flag goes, and go after it came back.
+ * An extent that is not whole blocks has a cover of its own before or behind System RAM. Covers
+ * come before the busy flag goes, and go after it came back.
  *
  * Wraps include/linux/ioport.h, insert_resource() and remove_resource().
  */
@@ -29,25 +29,26 @@
 namespace unidax::region {
 namespace {
 
-/* By this object, not by its text, a room is known. */
-constexpr char room_name[] = "dax_room";
+/* By this object, not by its text, a cover is known. */
+constexpr char cover_name[] = "dax_cover";
 
-void free_room(resource *room)
+void free_cover(resource *cover)
 {
-	kfree(room);
+	kfree(cover);
 }
 
-/* A room that is not in the tree yet. */
-class Room : public Unique<resource *, free_room> {
+/* A cover that is not in the tree yet. */
+class Cover : public Unique<resource *, free_cover> {
 public:
 	/** make() - Context: process context, may sleep. Errors: -ENOMEM. */
-	[[nodiscard]] static Result<Room> make()
+	[[nodiscard]] static Result<Cover> make()
 	{
-		resource *const room = static_cast<resource *>(kzalloc(sizeof(resource), GFP_KERNEL));
+		resource *const cover =
+			static_cast<resource *>(kzalloc(sizeof(resource), GFP_KERNEL));
 
-		if (!room)
+		if (!cover)
 			return Error(-ENOMEM);
-		return Room(room);
+		return Cover(cover);
 	}
 
 	/** insert() - put it over what lies in [@start, @end) of @parent, if that is anything. */
@@ -56,15 +57,15 @@ public:
 		if (start == end)
 			return;
 
-		resource &room = *get();
+		resource &cover = *get();
 
-		room.name = room_name;
-		room.start = start;
-		room.end = end - 1;
-		room.flags = IORESOURCE_MEM | IORESOURCE_BUSY;
-		room.desc = parent.desc;
-		/* Rooms end where extents do: nothing lies half in it. */
-		if (!WARN_ON(insert_resource(&parent, &room)))
+		cover.name = cover_name;
+		cover.start = start;
+		cover.end = end - 1;
+		cover.flags = IORESOURCE_MEM | IORESOURCE_BUSY;
+		cover.desc = parent.desc;
+		/* Covers end where extents do: nothing lies half in it. */
+		if (!WARN_ON(insert_resource(&parent, &cover)))
 			disown();
 	}
 
@@ -73,25 +74,25 @@ private:
 };
 
 /* What was in it is its parent's. */
-void remove_room(resource &room)
+void remove_cover(resource &cover)
 {
-	WARN_ON(remove_resource(&room));
-	free_room(&room);
+	WARN_ON(remove_resource(&cover));
+	free_cover(&cover);
 }
 
-/* The room of @range that holds @address, or null. */
-resource *find_room_at_address(const resource &range, u64 address)
+/* The cover of @range that holds @address, or null. */
+resource *find_cover(const resource &range, u64 address)
 {
 	resource *const child = find_child(range, address);
 
-	return child && is_room(*child) ? child : nullptr;
+	return child && is_cover(*child) ? child : nullptr;
 }
 
 } // namespace
 
-bool is_room(const resource &child)
+bool is_cover(const resource &child)
 {
-	return child.name == room_name;
+	return child.name == cover_name;
 }
 
 resource *find_child(const resource &parent, u64 address)
@@ -105,12 +106,12 @@ resource *find_child(const resource &parent, u64 address)
 
 Result<> Region::expose(const Extent &blocks)
 {
-	Room before = TRY(Room::make());
-	Room behind = TRY(Room::make());
-	Room head = TRY(Room::make());
-	Room tail = TRY(Room::make());
+	Cover before = TRY(Cover::make());
+	Cover behind = TRY(Cover::make());
+	Cover head = TRY(Cover::make());
+	Cover tail = TRY(Cover::make());
 	MutexGuard guard(lock_);
-	resource &around = room_of(blocks.pfn);
+	resource &around = parent_of(blocks.pfn);
 	resource &lent = *find_resource(blocks.pfn);
 
 	if (!(lent.flags & IORESOURCE_BUSY))
@@ -119,8 +120,8 @@ Result<> Region::expose(const Extent &blocks)
 	behind.insert(around, lent.end + 1, around.end + 1);
 	head.insert(lent, lent.start, blocks.pfn.bytes());
 	tail.insert(lent, blocks.pfn_end().bytes(), lent.end + 1);
-	if (is_room(around))
-		remove_room(around);
+	if (is_cover(around))
+		remove_cover(around);
 	else
 		around.flags &= ~IORESOURCE_BUSY;
 	lent.flags &= ~IORESOURCE_BUSY;
@@ -129,7 +130,7 @@ Result<> Region::expose(const Extent &blocks)
 
 Result<> Region::cover(const Extent &blocks)
 {
-	Room joined = TRY(Room::make());
+	Cover joined = TRY(Cover::make());
 	MutexGuard guard(lock_);
 	resource &range = backing_->range();
 	resource &lent = *find_resource(blocks.pfn);
@@ -137,8 +138,8 @@ Result<> Region::cover(const Extent &blocks)
 	if (lent.flags & IORESOURCE_BUSY)
 		return {};
 
-	resource *const before = find_room_at_address(range, lent.start - 1);
-	resource *const behind = find_room_at_address(range, lent.end + 1);
+	resource *const before = find_cover(range, lent.start - 1);
+	resource *const behind = find_cover(range, lent.end + 1);
 	const u64 start = before ? before->start : lent.start;
 	const u64 end = (behind ? behind->end : lent.end) + 1;
 
@@ -149,11 +150,11 @@ Result<> Region::cover(const Extent &blocks)
 		joined.insert(range, start, end);
 	/* Nothing else can be below it: the kernel has removed what was its own. */
 	while (lent.child)
-		remove_room(*lent.child);
+		remove_cover(*lent.child);
 	if (before)
-		remove_room(*before);
+		remove_cover(*before);
 	if (behind)
-		remove_room(*behind);
+		remove_cover(*behind);
 	return {};
 }
 
@@ -190,7 +191,7 @@ Result<> Allocation::lend(ram::Wish wish, Cancellation &cancellation)
 	if (!lent()) {
 		loan_ = TRY(prepare());
 		for (const Extent &blocks : loan_->blocks)
-			region_.backing().unkey_pages(blocks);
+			region_.backing().disassociate_pages(blocks);
 	}
 
 	Result<> result = give_to_kernel(wish, cancellation);
@@ -230,7 +231,7 @@ Result<> Allocation::take_back(Cancellation &asking, const Cancellation &zeroing
 			TRY(backing.zero(blocks, region_.spec().persistent, zeroing));
 	}
 	for (const Extent &blocks : loan_->blocks)
-		backing.key_pages(blocks, mapping());
+		backing.associate_pages(blocks, mapping());
 	loan_ = {};
 	return {};
 }

@@ -40,13 +40,12 @@ Result<> check_spec(const Spec &spec)
 
 } // namespace
 
-Slot<Outstanding> outstanding;
+Slot<UnreleasedObjects> outstanding;
 
 Region::Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> place,
 	       Registration &registration)
 	: spec_(spec), backing_(move(backing)), place_(move(place)), registration_(registration),
-	  clears_(!spec.keep),
-	  lock_("unidax_region", lock_key)
+	  clears_(!spec.keep), lock_("unidax_region", lock_key)
 {
 	kref_init(&refs_);
 }

@@ -97,8 +97,8 @@ private:
 };
 
 /*
- * Extents that were claimed for a lease but are not part of it yet. They are clean and keyed;
- * commit() adds them, and until then the end of this gives them back.
+ * Extents that were claimed for a lease but are not part of it yet. They are clean and associated
+ * with the inode; commit() adds them, and until then the end of this gives them back.
  *
  * INVARIANT: not committed: next_ is the lease's extents followed by added_, which are claimed in
  * the region; nobody else changes the lease. Committed: added_ is empty and next_ is what the lease
@@ -191,9 +191,9 @@ private:
  * changes it serialises the changes, and calls in process context, where it may sleep.
  *
  * INVARIANT: every extent of it is claimed in the region's resource tree under name_, one resource
- * for each, and, unless there is a loan_, its pages are keyed to inode_'s mapping. region_ outlives
- * this: holder_ counts on it while this is leased, and once given back the region itself keeps
- * this.
+ * for each, and, unless there is a loan_, its pages are associated with inode_'s mapping. region_
+ * outlives this: holder_ counts on it while this is leased, and once given back the region itself
+ * keeps this.
  */
 class Allocation : NoCopy {
 public:
@@ -206,17 +206,17 @@ public:
 	[[nodiscard]] Region &region() const { return region_; }
 
 	/**
-	 * extend() - claim extents so that it becomes larger: first behind its last extent, then the
-	 * first that fit.
+	 * extend() - claim extents so that it becomes larger: first behind its last extent, then
+	 * the first that fit.
 	 * @size: more than it has; a multiple of @align
 	 * @align: every new extent is physically aligned to it. A multiple of the region's
 	 *   alignment.
 	 * @most: how many extents it may have then; if it has more, no more than it has
 	 * @cancellation: stops the zeroing
 	 *
-	 * Extents are zeroed, for what they hold is not the new holder's; but for the first instance
-	 * of a region whose content is to be found again, and where the region is told to keep what
-	 * changes hands. A unit of the region's alignment with a bad page is left out.
+	 * Extents are zeroed, for what they hold is not the new holder's; but for the first
+	 * instance of a region whose content is to be found again, and where the region is told to
+	 * keep what changes hands. A unit of the region's alignment with a bad page is left out.
 	 * Errors: -ENOSPC (no space, or only in more pieces), -ENOMEM, -EIO (memory became bad
 	 * meanwhile), as Cancellation::check().
 	 */
@@ -254,8 +254,8 @@ public:
 	 */
 	[[nodiscard]] Result<> lend(ram::Wish wish, Cancellation &cancellation);
 	/**
-	 * take_back() - undo lend(): the extents have page maps, are clean and keyed again. What the
-	 * kernel has written into them is cleared, in a persistent region, too.
+	 * take_back() - undo lend(): the extents have page maps, are clean and associated again.
+	 * What the kernel has written into them is cleared, in a persistent region, too.
 	 * @asking: stops the kernel's giving back
 	 * @zeroing: stops the zeroing
 	 *
@@ -317,8 +317,9 @@ private:
 /*
  * INVARIANT: the children of backing_'s range are exactly the extents of live allocations and of
  * extensions to them. While extents are exposed, which are children without IORESOURCE_BUSY, so is
- * the range; and what lies before, between and behind them is covered by rooms: busy children that
- * have the other extents as theirs. So is what of an exposed extent is not lent, by rooms below it.
+ * the range; and what lies before, between and behind them is covered by covers: busy children that
+ * have the other extents as theirs. So is what of an exposed extent is not lent, by covers below
+ * it.
  */
 class Region : NoCopy {
 public:
@@ -371,8 +372,8 @@ public:
 	 */
 	[[nodiscard]] Result<Lease> lease(Ref<inode> inode, const char *name);
 	/**
-	 * busy() - whether a page that was given back is still in use, or System RAM that is online;
-	 * what is idle is freed.
+	 * busy() - whether a page that was given back is still in use, or System RAM that is
+	 * online; what is idle is freed.
 	 * Context: process context, may sleep.
 	 */
 	[[nodiscard]] bool busy();
@@ -411,11 +412,11 @@ private:
 	 * for_each_gap() - visit free stretches, cut to multiples of @align, until @visit
 	 * returns false. A unit with a bad page is as good as taken, unless @bad is accepted.
 	 */
-	template <class Visit> void for_each_gap(Alignment align, Bad bad, Visit visit) REQUIRES(lock_);
-	/** for_each_gap_in() - the same in @range, the region's or a room. Whether to go on. */
-	template <class Visit>
-	bool for_each_gap_in(const resource &range, Alignment align, Bad bad, Visit &visit)
+	template <class Visit> void for_each_gap(Alignment align, Bad bad, Visit visit)
 		REQUIRES(lock_);
+	/** for_each_gap_in() - the same in @range, the region's or a cover. Whether to go on. */
+	template <class Visit> bool for_each_gap_in(const resource &range, Alignment align, Bad bad,
+						    Visit &visit) REQUIRES(lock_);
 	/** gap_at() - how many free pages there are from @pfn on. */
 	[[nodiscard]] Pages gap_at(Pfn pfn, Bad bad) REQUIRES(lock_);
 	/** count_free() - how many good ones there are in all. */
@@ -427,16 +428,17 @@ private:
 	void unclaim(const Extent &extent) REQUIRES(lock_);
 	/** unclaim() - all of @extents, in the reverse order of claim(). */
 	void unclaim(const ExtentMap &extents) REQUIRES(lock_);
-	/** room_of() - what the resource of an extent at @pfn is, or would be, a child of. */
-	[[nodiscard]] resource &room_of(Pfn pfn) REQUIRES(lock_);
+	/** parent_of() - what the resource of an extent at @pfn is, or would be, a child of. */
+	[[nodiscard]] resource &parent_of(Pfn pfn) REQUIRES(lock_);
 	/** find_resource() - the resource of the extent that holds @pfn, or null. */
 	[[nodiscard]] resource *find_resource(Pfn pfn) REQUIRES(lock_);
 
-	/** find_room() - claim @want pages for extend(). */
-	[[nodiscard]] Result<Extension> find_room(Allocation &allocation, Pages want, Alignment align,
-						  Pieces most) EXCLUDES(lock_);
-	/** find_room_at() - claim @count pages at @pfn for extend_by(). */
-	[[nodiscard]] Result<Extension> find_room_at(Allocation &allocation, Pfn pfn, Pages count)
+	/** claim_first_fit() - claim @want pages for extend(). */
+	[[nodiscard]] Result<Extension> claim_first_fit(Allocation &allocation, Pages want,
+							Alignment align, Pieces most)
+		EXCLUDES(lock_);
+	/** claim_range() - claim @count pages at @pfn for extend_by(). */
+	[[nodiscard]] Result<Extension> claim_range(Allocation &allocation, Pfn pfn, Pages count)
 		EXCLUDES(lock_);
 
 	struct kref refs_;
@@ -446,7 +448,9 @@ private:
 	Registration &registration_;
 	bool clears_;
 	Mutex lock_;
-	/* Whether the instance that a region comes with has its memory: before, no other gets any. */
+	/*
+	 * Whether the instance that a region comes with has its memory: before, no other gets any.
+	 */
 	bool handed_out_ GUARDED_BY(lock_) = false;
 	/* Allocations whose pages were in use when they were given back. */
 	GuardedList given_back_ GUARDED_BY(lock_);

@@ -29,7 +29,10 @@ bool Allocation::busy()
 {
 	if (lent()) {
 		const Cancellation never;
-		/* Somebody may hold the lock of memory hotplug for long; there will be another look. */
+		/*
+		 * Somebody may hold the lock of memory hotplug for long; there will be another
+		 * look.
+		 */
 		TimeLimit asking(100);
 
 		/* Nobody asked for it to be put offline. */
@@ -46,7 +49,7 @@ bool Allocation::busy()
 	return false;
 }
 
-/* The resource tree; see region/lending.cc for rooms. */
+/* The resource tree; see region/lending.cc for covers. */
 
 template <class Visit> void Region::for_each_gap(Alignment align, Bad bad, Visit visit)
 {
@@ -82,8 +85,8 @@ bool Region::for_each_gap_in(const resource &range, Alignment align, Bad bad, Vi
 		}
 		if (!next)
 			return true;
-		/* A room has none: the depth is two. */
-		if (is_room(*next) && !for_each_gap_in(*next, align, bad, visit))
+		/* A cover has none: the depth is two. */
+		if (is_cover(*next) && !for_each_gap_in(*next, align, bad, visit))
 			return false;
 		free_from = next->end + 1;
 		next = next->sibling;
@@ -92,30 +95,30 @@ bool Region::for_each_gap_in(const resource &range, Alignment align, Bad bad, Vi
 
 Pages Region::gap_at(Pfn pfn, Bad bad)
 {
-	Pages room;
+	Pages free;
 
-	for_each_gap(Alignment(PAGE_SIZE), bad, [&room, pfn](Pfn gap, Pages count) {
+	for_each_gap(Alignment(PAGE_SIZE), bad, [&free, pfn](Pfn gap, Pages count) {
 		if (pfn < gap)
 			return false;
 		if (pfn < gap + count) {
-			room = gap + count - pfn;
+			free = gap + count - pfn;
 			return false;
 		}
 		return true;
 	});
-	return room;
+	return free;
 }
 
-resource &Region::room_of(Pfn pfn)
+resource &Region::parent_of(Pfn pfn)
 {
 	resource *const child = find_child(backing_->range(), pfn.bytes());
 
-	return child && is_room(*child) ? *child : backing_->range();
+	return child && is_cover(*child) ? *child : backing_->range();
 }
 
 resource *Region::find_resource(Pfn pfn)
 {
-	return find_child(room_of(pfn), pfn.bytes());
+	return find_child(parent_of(pfn), pfn.bytes());
 }
 
 Result<> Region::claim(const Extent &extent, bool joins, const char *name)
@@ -126,8 +129,8 @@ Result<> Region::claim(const Extent &extent, bool joins, const char *name)
 		return check(adjust_resource(before, before->start,
 					     resource_size(before) + extent.count.bytes()));
 	}
-	if (!__request_region(&room_of(extent.pfn), extent.pfn.bytes(), extent.count.bytes(), name,
-			      0))
+	if (!__request_region(&parent_of(extent.pfn), extent.pfn.bytes(), extent.count.bytes(),
+			      name, 0))
 		return Error(-ENOMEM);
 	return {};
 }
@@ -138,7 +141,7 @@ void Region::unclaim(const Extent &extent)
 	const u64 start = extent.pfn.bytes();
 
 	if (child->start == start)
-		__release_region(&room_of(extent.pfn), start, resource_size(child));
+		__release_region(&parent_of(extent.pfn), start, resource_size(child));
 	else
 		WARN_ON(adjust_resource(child, child->start, start - child->start));
 }
@@ -179,8 +182,8 @@ u64 Region::initial_size()
 
 /* Growing. */
 
-Result<Extension> Region::find_room(Allocation &allocation, Pages want, Alignment align,
-				    Pieces most)
+Result<Extension> Region::claim_first_fit(Allocation &allocation, Pages want, Alignment align,
+					  Pieces most)
 {
 	MutexGuard guard(lock_);
 	const ExtentMap &extents = allocation.extents_;
@@ -190,8 +193,8 @@ Result<Extension> Region::find_room(Allocation &allocation, Pages want, Alignmen
 	Pages joined;
 
 	if (last && is_aligned(last->pfn_end().bytes(), align.n))
-		joined = smaller(want, Pages::from_bytes(
-					       align_down(gap_at(last->pfn_end(), bad).bytes(), align.n)));
+		joined = smaller(want, Pages::from_bytes(align_down(
+					       gap_at(last->pfn_end(), bad).bytes(), align.n)));
 
 	/* What was joined is a gap of its own, and all of it when it was not enough. */
 	const auto is_joined = [&](Pfn gap) { return joined.n && gap == last->pfn_end(); };
@@ -213,8 +216,8 @@ Result<Extension> Region::find_room(Allocation &allocation, Pages want, Alignmen
 	if (found < want || (fresh && most.n < extents.count() + fresh))
 		return Error(-ENOSPC);
 
-	ExtentMap added = TRY(ExtentMap::with_room(pieces));
-	ExtentMap next = TRY(ExtentMap::with_room(extents.count() + pieces));
+	ExtentMap added = TRY(ExtentMap::with_capacity(pieces));
+	ExtentMap next = TRY(ExtentMap::with_capacity(extents.count() + pieces));
 	Pages missing = want;
 	Result<> claimed;
 
@@ -254,7 +257,7 @@ Result<Extension> Region::find_room(Allocation &allocation, Pages want, Alignmen
 	return Extension(allocation, move(next), move(added), bad);
 }
 
-Result<Extension> Region::find_room_at(Allocation &allocation, Pfn pfn, Pages count)
+Result<Extension> Region::claim_range(Allocation &allocation, Pfn pfn, Pages count)
 {
 	MutexGuard guard(lock_);
 	const ExtentMap &extents = allocation.extents_;
@@ -264,8 +267,8 @@ Result<Extension> Region::find_room_at(Allocation &allocation, Pfn pfn, Pages co
 	if (bad_pages->any(pfn, count))
 		return Error(-EIO);
 
-	ExtentMap added = TRY(ExtentMap::with_room(1));
-	ExtentMap next = TRY(ExtentMap::with_room(extents.count() + 1));
+	ExtentMap added = TRY(ExtentMap::with_capacity(1));
+	ExtentMap next = TRY(ExtentMap::with_capacity(extents.count() + 1));
 	const Extent extent = {.pgoff = extents.end_pgoff(), .pfn = pfn, .count = count};
 
 	TRY(claim(extent, extents.last() && extents.last()->pfn_end() == pfn, allocation.name_));
@@ -279,9 +282,9 @@ Result<Extension> Region::find_room_at(Allocation &allocation, Pfn pfn, Pages co
 Result<> Allocation::clean(const Extension &extension, const Cancellation &cancellation) const
 {
 	/*
-	 * What is not the region's first content was somebody's who gave it back. It is cleared here
-	 * and not there: so it does not matter how that one ended, and whether an earlier clearing
-	 * got to its end.
+	 * What is not the region's first content was somebody's who gave it back. It is cleared
+	 * here and not there: so it does not matter how that one ended, and whether an earlier
+	 * clearing got to its end.
 	 */
 	const bool clear = region_.clears() && !extension.finds_content();
 	Backing &backing = region_.backing();
@@ -289,7 +292,7 @@ Result<> Allocation::clean(const Extension &extension, const Cancellation &cance
 	for (const Extent &extent : extension.added()) {
 		if (clear)
 			TRY(backing.zero(extent, region_.spec().persistent, cancellation));
-		backing.key_pages(extent, mapping());
+		backing.associate_pages(extent, mapping());
 	}
 	return {};
 }
@@ -297,7 +300,8 @@ Result<> Allocation::clean(const Extension &extension, const Cancellation &cance
 Result<Extension> Allocation::extend(Pages size, Alignment align, Pieces most,
 				     const Cancellation &cancellation)
 {
-	Extension extension = TRY(region_.find_room(*this, size - extents_.size(), align, most));
+	Extension extension =
+		TRY(region_.claim_first_fit(*this, size - extents_.size(), align, most));
 
 	TRY(clean(extension, cancellation));
 	return extension;
@@ -305,7 +309,7 @@ Result<Extension> Allocation::extend(Pages size, Alignment align, Pieces most,
 
 Result<Extension> Allocation::extend_by(Pfn pfn, Pages count, const Cancellation &cancellation)
 {
-	Extension extension = TRY(region_.find_room_at(*this, pfn, count));
+	Extension extension = TRY(region_.claim_range(*this, pfn, count));
 
 	TRY(clean(extension, cancellation));
 	return extension;
@@ -336,7 +340,7 @@ Result<> Extension::commit(const Unobserved &)
 
 Result<Cut> Allocation::cut(Pgoff keep)
 {
-	ExtentMap tail = TRY(ExtentMap::with_room(extents_.count()));
+	ExtentMap tail = TRY(ExtentMap::with_capacity(extents_.count()));
 
 	for (const Extent &extent : extents_) {
 		if (keep < extent.end())
@@ -383,7 +387,7 @@ Cut::~Cut()
 void Region::return_extents(const ExtentMap &extents)
 {
 	for (const Extent &extent : extents)
-		backing_->unkey_pages(extent);
+		backing_->disassociate_pages(extent);
 
 	MutexGuard guard(lock_);
 

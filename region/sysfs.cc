@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The directory dax_region under a provider's device: what a region is, how much of it is free. Names, modes, formats and errno values are those of the
- * kernel's Documentation/ABI/testing/sysfs-bus-dax.
+ * The directory dax_region under a provider's device: what a region is, how much of it is free.
+ * Names, modes, formats and errno values are those of the kernel's Documentation/ABI/testing/sysfs-
+ * bus-dax.
  */
 #include "region/internal.hpp"
 #include "core/memory/bad_pages.hpp"
@@ -9,7 +10,7 @@
 namespace unidax::region {
 namespace {
 
-using Attributes = Directory<Region>;
+using Attributes = Directory<Region>::Attributes;
 
 ssize_t id_show(Region &region, char *buffer)
 {
@@ -76,19 +77,15 @@ ssize_t badblocks_show(Region &region, char *buffer)
 constinit kobj_attribute id = Attributes::readable<id_show>("id", 0444);
 constinit kobj_attribute size = Attributes::readable<size_show>("size", 0444);
 constinit kobj_attribute align = Attributes::readable<align_show>("align", 0400);
-constinit kobj_attribute available_size = Attributes::readable<available_size_show>("available_size", 0444);
+constinit kobj_attribute available_size =
+	Attributes::readable<available_size_show>("available_size", 0444);
 
 constinit kobj_attribute clear = Attributes::both<clear_show, clear_store>("clear", 0644);
 constinit kobj_attribute badblocks = Attributes::readable<badblocks_show>("badblocks", 0444);
 
 constinit attribute *attributes[] = {
-	&id.attr,
-	&size.attr,
-	&align.attr,
-	&available_size.attr,
-	&clear.attr,
-	&badblocks.attr,
-	nullptr,
+	&id.attr,    &size.attr,      &align.attr, &available_size.attr,
+	&clear.attr, &badblocks.attr, nullptr,
 };
 } // namespace
 

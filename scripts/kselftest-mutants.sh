@@ -19,7 +19,7 @@ export KDIR
 mutants=(
 	"id|number of an instance|core/cxx/ids.hpp|/^\t\tida_free(/s/ida_free(.*)/(void)number_/|number_reuse subdivide"
 	"range|range in /proc/iomem|core/memory/backing.cc|/^\trelease_mem_region(/d|load_unload"
-	"chunk|struct pages of a chunk|core/memory/backing.cc|s/^\t\tmemunmap_pages(&chunk.map);/\t\t(void)0;/|load_unload"
+	"chunk|struct pages of a chunk|core/memory/backing.cc|s/^\t\t\tmemunmap_pages(\&chunk.map);/\t\t\t(void)0;/|load_unload"
 	"slab|slab cache|fs/daxfs.cc|/^\tkmem_cache_destroy(/d|load_unload"
 	"filesystem|name in /proc/filesystems|fs/daxfs.cc|s/{ unregister_filesystem(type); }/{}/|load_unload"
 	"mount|kernel's mount|fs/daxfs.cc|/^\tkern_unmount(/d|load_unload"

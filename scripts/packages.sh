@@ -35,6 +35,7 @@ test	sparse			static check of the C boundary
 test	coccinelle		semantic patches
 test	gcc-12-plugin-dev	the same: C++ lowered by the compiler itself
 test	clang-14		thread-safety analysis
+test	clang-format-14		the shape of the C++ sources
 test	clang-tidy-14		static checks of the C++ units
 test	perl			checkpatch, kernel-doc, get_abi
 test	shellcheck		the scripts

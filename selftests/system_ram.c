@@ -215,7 +215,7 @@ FIXTURE_TEARDOWN(system_ram)
 	EXPECT_EQ(0, dax_resize(self->a, SIZE / 2));				\
 	EXPECT_EQ(0, dax_resize(self->a, SIZE));				\
 	EXPECT_TRUE(iomem_has(&self->region, RAM, 0));				\
-	EXPECT_TRUE(iomem_has(&self->region, "dax_room", 0));			\
+	EXPECT_TRUE(iomem_has(&self->region, "dax_cover", 0));			\
 	EXPECT_TRUE(region_adds_up(&self->region));				\
 } while (0)
 
@@ -223,7 +223,7 @@ FIXTURE_TEARDOWN(system_ram)
 #define EXPECT_BACK() do {							\
 	EXPECT_TRUE(mode_is(self->a, "devdax"));				\
 	EXPECT_TRUE(iomem_has(&self->region, RAM, 0));				\
-	EXPECT_TRUE(iomem_has(&self->region, "dax_room", 0));			\
+	EXPECT_TRUE(iomem_has(&self->region, "dax_cover", 0));			\
 	EXPECT_TRUE(region_adds_up(&self->region));				\
 } while (0)
 
@@ -417,7 +417,7 @@ TEST_F_TIMEOUT(system_ram, parts, 120)
 		ASSERT_EQ(0, set_mode(self->a, "devdax"));
 		EXPECT_EQ(total, mem_total(-1));
 		EXPECT_TRUE(iomem_has(&self->region, RAM, 0));
-		EXPECT_TRUE(iomem_has(&self->region, "dax_room", 0));
+		EXPECT_TRUE(iomem_has(&self->region, "dax_cover", 0));
 		/* The idle part was nobody's meanwhile, and is as it was. */
 		q = map_shared(self->fd, parts[i].size, 0);
 		ASSERT_NE(MAP_FAILED, q);
@@ -480,7 +480,7 @@ TEST_F_TIMEOUT(system_ram, others_go_on, 120)
 	ASSERT_EQ(0, set_mode(self->a, UNUSED));
 	/* Nobody else can claim what is free of the region, but the region can. */
 	rest = self->region.size - SIZE;
-	EXPECT_TRUE(iomem_has(&self->region, "dax_room", rest));
+	EXPECT_TRUE(iomem_has(&self->region, "dax_cover", rest));
 	EXPECT_EQ(rest - MIB(64), region_number(&self->region, "available_size"));
 	EXPECT_EQ(MIB(64), differs(p, MIB(64), 3));
 	EXPECT_EQ(0, dax_resize(self->b, MIB(128)));
@@ -492,7 +492,7 @@ TEST_F_TIMEOUT(system_ram, others_go_on, 120)
 	EXPECT_TRUE(iomem_has(&self->region, c, MIB(96)));
 	EXPECT_EQ(0, instance_delete(&self->region, c));
 	EXPECT_TRUE(region_adds_up(&self->region));
-	EXPECT_TRUE(iomem_has(&self->region, "dax_room", rest));
+	EXPECT_TRUE(iomem_has(&self->region, "dax_cover", rest));
 	EXPECT_EQ(0, set_mode(self->a, "devdax"));
 	EXPECT_EQ(MIB(32), differs(p, MIB(32), 3));
 	munmap(p, MIB(128));
@@ -516,7 +516,7 @@ TEST_F_TIMEOUT(system_ram, several, 120)
 		for (j = 0; j < 3; j++) {
 			ASSERT_EQ(0, set_mode(names[orders[i][j]], UNUSED));
 			EXPECT_TRUE(iomem_has(&self->region, RAM, (j + 1) * SIZE));
-			EXPECT_TRUE(iomem_has(&self->region, "dax_room",
+			EXPECT_TRUE(iomem_has(&self->region, "dax_cover",
 					      self->region.size - (j + 1) * SIZE));
 		}
 		for (j = 0; j < 3; j++) {
@@ -524,7 +524,7 @@ TEST_F_TIMEOUT(system_ram, several, 120)
 
 			ASSERT_EQ(0, set_mode(names[orders[!i][j]], "devdax"));
 			EXPECT_TRUE(iomem_has(&self->region, RAM, left));
-			EXPECT_TRUE(iomem_has(&self->region, "dax_room",
+			EXPECT_TRUE(iomem_has(&self->region, "dax_cover",
 					      left ? self->region.size - left : 0));
 		}
 		EXPECT_TRUE(region_adds_up(&self->region));
@@ -541,7 +541,7 @@ TEST_F_TIMEOUT(system_ram, extents, 120)
 			       self->start + 3 * SIZE - 1));
 	ASSERT_EQ(0, set_mode(self->a, UNUSED));
 	EXPECT_TRUE(iomem_has(&self->region, RAM, 2 * SIZE));
-	EXPECT_TRUE(iomem_has(&self->region, "dax_room", self->region.size - 2 * SIZE));
+	EXPECT_TRUE(iomem_has(&self->region, "dax_cover", self->region.size - 2 * SIZE));
 	EXPECT_EQ(0, dax_resize(self->b, MIB(128)));
 	ASSERT_EQ(0, block_write(self->start + 2 * SIZE, self->block, "online_movable"));
 	EXPECT_EQ(0, set_mode(self->a, "devdax"));

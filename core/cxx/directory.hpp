@@ -11,7 +11,8 @@
  */
 #pragma once
 
-#include "core/cxx/outstanding.hpp"
+#include "core/cxx/attribute.hpp"
+#include "core/cxx/unreleased_objects.hpp"
 
 namespace unidax {
 
@@ -21,13 +22,13 @@ namespace unidax {
  */
 template <class Owner> class Directory {
 	struct Node : NoCopy {
-		Node(Owner &owner, unsigned int index, Outstanding &outstanding)
+		Node(Owner &owner, unsigned int index, UnreleasedObjects &outstanding)
 			: owner(owner), index(index), outstanding(outstanding), kobject{}
 		{}
 
 		Owner &owner;
 		const unsigned int index;
-		Outstanding &outstanding;
+		UnreleasedObjects &outstanding;
 		struct kobject kobject;
 	};
 
@@ -47,7 +48,8 @@ public:
 	 */
 	[[nodiscard]] static Result<Directory> make(Owner &owner, unsigned int index,
 						    struct kobject &parent, const kobj_type &type,
-						    Outstanding &outstanding, const char *format)
+						    UnreleasedObjects &outstanding,
+						    const char *format)
 	{
 		Node *const node = TRY(Box<Node>::make(owner, index, outstanding)).release();
 
@@ -93,46 +95,19 @@ public:
 		return node_of(kobject).index;
 	}
 
-	/** readable() - an attribute that prints with @show(owner, buffer). */
-	template <ssize_t (*show)(Owner &, char *)>
-	[[nodiscard]] static constexpr kobj_attribute readable(const char *name, umode_t mode)
-	{
-		return {.attr = {.name = name, .mode = mode},
-			.show = [](struct kobject *kobject, kobj_attribute *, char *buffer)
-				-> ssize_t { return show(owner_of(kobject), buffer); }};
-	}
-	/** writable() - an attribute whose text is taken by @store(owner, text). */
-	template <Result<> (*store)(Owner &, const char *)>
-	[[nodiscard]] static constexpr kobj_attribute writable(const char *name, umode_t mode)
-	{
-		return {.attr = {.name = name, .mode = mode},
-			.store = [](struct kobject *kobject, kobj_attribute *, const char *text,
-				    size_t length) -> ssize_t {
-				const Result<> result = store(owner_of(kobject), text);
-
-				return result.ok() ? length : result.errno_value();
-			}};
-	}
-	/** both() - an attribute that does both. */
-	template <ssize_t (*show)(Owner &, char *), Result<> (*store)(Owner &, const char *)>
-	[[nodiscard]] static constexpr kobj_attribute both(const char *name, umode_t mode)
-	{
-		kobj_attribute attribute = readable<show>(name, mode);
-
-		attribute.store = writable<store>(name, mode).store;
-		return attribute;
-	}
-
 	/** release() - the release function of its kobject types. */
 	static void release(struct kobject *kobject)
 	{
 		Node &node = node_of(kobject);
-		Outstanding &outstanding = node.outstanding;
+		UnreleasedObjects &outstanding = node.outstanding;
 
 		/* SAFETY: the last count on a kobject that make() took out of a Box is gone. */
 		Box<Node>::adopt(&node) = {};
 		outstanding.done();
 	}
+
+	/* Makes the attributes of such a directory. */
+	using Attributes = AttributesOf<struct kobject, kobj_attribute, owner_of>;
 
 private:
 	explicit Directory(Node *node) : node_(node) {}

@@ -8,7 +8,7 @@
  *   mmap_lock or VMA lock (the kernel's; never taken by us)
  *     core: Registration::lock_       which instances a region has
  *       cdev: Instance::holders_lock_ who of an instance's unprivileged users is next
- *       cdev: Instance::change_lock_  one change of size, alignment or mode of an instance at a time
+ *       cdev: Instance::change_lock_  one change of an instance at a time
  *         device_hotplug_lock and what is below it (the kernel's: adding and removing System RAM)
  *         region: Region::lock_       which part of a region is given out
  *           core: Revocable           the fault lock: faults share it, shrink and revoke exclude
@@ -21,9 +21,9 @@
  *
  * mf_mutex holds up the handling of every other bad page in the machine; what is taken under it is
  * taken one after the other. Of our two locks among that, the fault lock is never held while memory
- * is searched, cleared or drained: by faults for the making of an entry, exclusively for an unmapping
- * and the exchange of a table. Region::lock_ and change_lock_, which are held for longer, are not
- * taken.
+ * is searched, cleared or drained: by faults for the making of an entry, exclusively for an
+ * unmapping and the exchange of a table. Region::lock_ and change_lock_, which are held for longer,
+ * are not taken.
  *
  * Faults arrive with mmap_lock held and take the fault lock shared; nobody who holds it exclusively
  * touches user memory or mmap_lock. device_del() and kobject_del() wait for running attribute
@@ -160,7 +160,8 @@ public:
 
 /*
  * The head of a list that a lock guards (include/linux/list.h). The analysis does not follow the
- * address of a guarded member, which is all that the kernel's functions take; it does follow a call.
+ * address of a guarded member, which is all that the kernel's functions take; it does follow a
+ * call.
  */
 class GuardedList : NoCopy {
 public:

@@ -145,7 +145,7 @@ private:
 };
 
 /*
- * Room for one object with static storage, built and destroyed on demand. A static object with
+ * Static storage for one object, built and destroyed on demand. A static object with
  * owner members would get a destructor entry in .fini_array, which no module loader runs; a Slot is
  * trivially destructible.
  */

@@ -58,8 +58,8 @@ constinit const dev_pagemap_ops Backing::map_ops = {
 		/* SAFETY: only the maps of chunks have these operations, and the caller keeps
 		 * this one. */
 		fail(*container_of(map, Chunk, map), {pfn}, {count},
-		     flags & MF_ACTION_REQUIRED ? memory_failure::Touched::by_current :
-						  memory_failure::Touched::by_nobody);
+		     flags & MF_ACTION_REQUIRED ? memory_failure::Touched::by_current
+						: memory_failure::Touched::by_nobody);
 		return 0;
 	},
 };
@@ -177,7 +177,9 @@ void Backing::complete_pages(const Chunk &chunk) const
 void Backing::set_reserved(const Chunk &chunk, bool reserved) const
 {
 	find_head(all_of(chunk), [this, reserved](page &head, Pgoff) {
-		/* With the optimised vmemmap one tail page stands for many: it has been done then. */
+		/*
+		 * With the optimised vmemmap one tail page stands for many: it has been done then.
+		 */
 		for (page *page = &head; page < &head + compound_.n; page++) {
 			if (PageReserved(page) == reserved)
 				break;
@@ -278,7 +280,9 @@ Result<> Backing::zero(const Extent &extent, bool for_good, const Cancellation &
 
 template <class Visit> Pgoff Backing::find_head(const Extent &extent, Visit visit) const
 {
-	/* The struct pages of an extent lie side by side: arithmetic instead of a look-up for each. */
+	/*
+	 * The struct pages of an extent lie side by side: arithmetic instead of a look-up for each.
+	 */
 	static_assert(IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP));
 	constexpr unsigned long heads_unscheduled = 4096;
 	const Pages step = compound_, batch = {step.n * heads_unscheduled};
@@ -295,7 +299,7 @@ template <class Visit> Pgoff Backing::find_head(const Extent &extent, Visit visi
 	return extent.end();
 }
 
-void Backing::key_pages(const Extent &extent, address_space &mapping) const
+void Backing::associate_pages(const Extent &extent, address_space &mapping) const
 {
 	find_head(extent, [&mapping](page &head, Pgoff pgoff) {
 		head.mapping = &mapping;
@@ -304,7 +308,7 @@ void Backing::key_pages(const Extent &extent, address_space &mapping) const
 	});
 }
 
-void Backing::unkey_pages(const Extent &extent) const
+void Backing::disassociate_pages(const Extent &extent) const
 {
 	find_head(extent, [](page &head, Pgoff) {
 		head.mapping = nullptr;

@@ -44,8 +44,8 @@ private:
 
 /*
  * Struct pages over a span of physical memory, as a vector of page maps, one per chunk: a memory
- * block or, where that is larger, a compound page, so that a chunk can lose its page map alone, when
- * its memory becomes System RAM, whatever its neighbours are used for.
+ * block or, where that is larger, a compound page, so that a chunk can lose its page map alone,
+ * when its memory becomes System RAM, whatever its neighbours are used for.
  *
  * Pages are compound where the alignment allows: one head per alignment unit, and every reference
  * to a page of the unit counts on its head. A head counts 1 when idle: a mapping takes no
@@ -84,15 +84,15 @@ public:
 				    const Cancellation &cancellation) const;
 
 	/**
-	 * key_pages() - set mapping and index on every head of @extent, before any page table holds
-	 * one of its pages. They are the key of shared futexes and what dirtying an unpinned page
-	 * goes through; faults then write no struct page.
-	 * @mapping: of the instance's inode, which lives until unkey_pages()
+	 * associate_pages() - set mapping and index on every head of @extent, before any page table
+	 * holds one of its pages. They are the key of shared futexes and what dirtying an unpinned
+	 * page goes through; faults then write no struct page.
+	 * @mapping: of the instance's inode, which lives until disassociate_pages()
 	 */
-	void key_pages(const Extent &extent, address_space &mapping) const;
+	void associate_pages(const Extent &extent, address_space &mapping) const;
 
-	/** unkey_pages() - undo key_pages(); the pages are idle. */
-	void unkey_pages(const Extent &extent) const;
+	/** disassociate_pages() - undo associate_pages(); the pages are idle. */
+	void disassociate_pages(const Extent &extent) const;
 
 	/**
 	 * first_busy() - offset of the first page of @extent whose head is in use, or the extent's
@@ -101,20 +101,21 @@ public:
 	[[nodiscard]] Pgoff first_busy(const Extent &extent) const;
 
 	/**
-	 * set_watcher() - from now on poll() on the attribute badblocks of @directory tells of every
-	 * bad page; of none if null. The directory before is not used any more.
+	 * set_watcher() - from now on poll() on the attribute badblocks of @directory tells of
+	 * every bad page; of none if null. The directory before is not used any more.
 	 * Context: process context, may sleep.
 	 */
 	void set_watcher(kobject *directory);
 
 	/**
-	 * whole_blocks() - the part of @extent that is whole memory blocks of the kernel's and whole
-	 * chunks; of no page if there is none.
+	 * whole_blocks() - the part of @extent that is whole memory blocks of the kernel's and
+	 * whole chunks; of no page if there is none.
 	 */
 	[[nodiscard]] Extent whole_blocks(const Extent &extent) const;
 	/**
-	 * unmap_chunks() - take down the page maps under @extent, whole chunks; those that are there.
-	 * Context: process context, sleeps. No page of it is keyed, in use, or can be reached.
+	 * unmap_chunks() - take down the page maps under @extent, whole chunks; those that are
+	 * there.
+	 * Context: process context, sleeps. No page of it is associated, in use, or can be reached.
 	 */
 	void unmap_chunks(const Extent &extent);
 	/**

@@ -10,8 +10,8 @@ namespace {
 constexpr char keeper_name[] = "unidax_bad_pages";
 
 /*
- * What the device's data is: this number, which goes with the layout, how many runs there are, and of
- * each its first page and how many pages.
+ * What the device's data is: this number, which goes with the layout, how many runs there are, and
+ * of each its first page and how many pages.
  */
 constexpr u64 layout = 0x31646162'78646e75;
 constexpr size_t head = 2, per_run = 2;
@@ -90,7 +90,7 @@ template <class Visit> void BadPages::for_each_run(Visit visit) const
 	}
 }
 
-void BadPages::recall(bool forget)
+void BadPages::recall(bool drop)
 {
 	Result<Keeper> found = Keeper::find();
 
@@ -110,11 +110,11 @@ void BadPages::recall(bool forget)
 		const u64 *const word = words + head + run * per_run;
 
 		count += word[1];
-		for (u64 at = 0; !forget && at < word[1]; at++)
+		for (u64 at = 0; !drop && at < word[1]; at++)
 			add({static_cast<unsigned long>(word[0] + at)});
 	}
 	pr_notice("%llu bad pages of an earlier load are %s\n", count,
-		  forget ? "forgotten, as forget_bad_pages says" : "remembered");
+		  drop ? "forgotten, as forget_bad_pages says" : "remembered");
 }
 
 Result<> BadPages::write_down(u64 runs) const
@@ -128,7 +128,9 @@ Result<> BadPages::write_down(u64 runs) const
 		words[at++] = first.n;
 		words[at++] = pages.n;
 	});
-	/* It has a copy. Nobody of this load has the device from now on; Keeper::find() finds it. */
+	/*
+	 * It has a copy. Nobody of this load has the device from now on; Keeper::find() finds it.
+	 */
 	TRY(check_pointer(platform_device_register_data(nullptr, keeper_name, PLATFORM_DEVID_NONE,
 							words.begin(),
 							words.count() * sizeof(u64))));
@@ -151,7 +153,8 @@ void BadPages::leave() const
 	if (written.ok())
 		pr_notice("%llu bad pages are remembered for the next load\n", count);
 	else
-		pr_err("%llu bad pages are forgotten, and the next load may hand them out: error %d\n",
+		pr_err("%llu bad pages are forgotten, and the next load may hand them out: error "
+		       "%d\n",
 		       count, written.errno_value());
 }
 

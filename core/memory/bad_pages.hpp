@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The pages of unidax's memory that are known to be bad, whoever has them: exact base pages, by
- * their physical number, for as long as the kernel runs. So a range that is registered again has the
- * bad pages that it had. What failed stays on the list: no memory that a provider finds has a way to
- * be mended that the kernel is told of.
+ * their physical number, for as long as the kernel runs. So a range that is registered again has
+ * the bad pages that it had. What failed stays on the list: no memory that a provider finds has a
+ * way to be mended that the kernel is told of.
  *
  * While this module is not loaded the kernel has the list, as the data of a platform device that
  * nobody drives: unidax_bad_pages. It has no other place where a module can leave a few words and
@@ -16,8 +16,9 @@
  * of the fault lock; who adds a page then takes the exclusive side before it unmaps
  * (core/memory/memory_failure.cc). So either the reader sees the page here, or its entry is found.
  *
- * Wraps include/linux/xarray.h and include/linux/platform_device.h. Why not block/badblocks.c, whose format dax_region/badblocks has: it
- * holds 512 ranges, and a look that meets a change of the table may miss a page that is in it (6.12).
+ * Wraps include/linux/xarray.h and include/linux/platform_device.h. Why not block/badblocks.c,
+ * whose format dax_region/badblocks has: it holds 512 ranges, and a look that meets a change of the
+ * table may miss a page that is in it (6.12).
  */
 #pragma once
 
@@ -56,10 +57,10 @@ public:
 
 	/**
 	 * recall() - take over the list that an earlier load of this module left, and say so.
-	 * @forget: drop it, as the administrator says
+	 * @drop: drop it, as the administrator says
 	 * Context: process context, sleeps; the list is empty and nobody reads it.
 	 */
-	void recall(bool forget);
+	void recall(bool drop);
 	/**
 	 * leave() - leave the list, if there is anything on it, for a later load, and say so.
 	 * Context: process context, sleeps; nobody adds to it any more.

@@ -40,8 +40,7 @@ constexpr bool huge_pages = IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE);
 		return has_transparent_hugepage();
 	/* 6.1 has no has_transparent_pud_hugepage(); neither fault path asks the processor. */
 	if (size == PUD_SIZE)
-		return huge_pages &&
-		       IS_ENABLED(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD) &&
+		return huge_pages && IS_ENABLED(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD) &&
 		       cpu_has(&boot_cpu_data, X86_FEATURE_GBPAGES);
 	return false;
 }
@@ -62,10 +61,11 @@ constexpr bool huge_pages = IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE);
  * @head: as memremap_pages() has left it
  * @count: pages of it
  *
- * With the optimised vmemmap all struct pages behind the 128th of a compound page are the same memory
- * as those before, so memremap_pages() writes 128. But a section (128 MiB) that has RAM since boot
- * keeps the struct pages that it has, and those behind the 128th stay what they were at boot: pages
- * of their own, whose references nobody finds at the head. So in 6.12; an update of 6.1 mended it.
+ * With the optimised vmemmap all struct pages behind the 128th of a compound page are the same
+ * memory as those before, so memremap_pages() writes 128. But a section (128 MiB) that has RAM
+ * since boot keeps the struct pages that it has, and those behind the 128th stay what they were at
+ * boot: pages of their own, whose references nobody finds at the head. So in 6.12; an update of 6.1
+ * mended it.
  */
 inline void complete_tails(page &head, Pages count)
 {
@@ -154,8 +154,8 @@ template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, 
  *
  * unmap_mapping_range() flushes for the entries that it finds. Up to 6.1 at least, some calls that
  * any user may make (madvise(MADV_COLD) on a PMD, mprotect() and mremap() on a PUD) take a device's
- * large entry for a broken one and drop it without a flush; a processor may go on using what no page
- * table has. Memory that changes hands needs this.
+ * large entry for a broken one and drop it without a flush; a processor may go on using what no
+ * page table has. Memory that changes hands needs this.
  * Context: process context, may sleep.
  */
 inline void flush_tlbs()
@@ -176,7 +176,8 @@ inline void flush_mm(mm_struct &mm)
 {
 	/* A barrier, too: the mask is read after whatever was written to the page tables. */
 	atomic64_inc_return(&mm.context.tlb_gen);
-	on_each_cpu_mask(mm_cpumask(&mm), [](void *) { __flush_tlb_all(); }, nullptr, 1);
+	on_each_cpu_mask(
+		mm_cpumask(&mm), [](void *) { __flush_tlb_all(); }, nullptr, 1);
 }
 
 /*
@@ -239,9 +240,8 @@ using ClassPointer = detail::LastArgument<decltype(class_destroy)>::type;
  * @flags: SPLICE_F_*
  * Context: process context, sleeps.
  */
-template <class File>
-ssize_t splice_read(File *file, loff_t *position, pipe_inode_info *pipe, size_t length,
-		    unsigned int flags)
+template <class File> ssize_t splice_read(File *file, loff_t *position, pipe_inode_info *pipe,
+					  size_t length, unsigned int flags)
 {
 	/* Up to 6.4 one function for all files. */
 	if constexpr (requires { copy_splice_read(file, position, pipe, length, flags); })
@@ -281,9 +281,8 @@ template <class Type> void drop_memory_type(Type *type)
  * @usual: the type of that distance
  * @others: where types of other distances are kept; one caller at a time
  */
-template <class Node, class List>
-[[nodiscard]] memory_dev_type *memory_type(Node node, int distance, memory_dev_type *usual,
-					   List *others)
+template <class Node, class List> [[nodiscard]] memory_dev_type *
+memory_type(Node node, int distance, memory_dev_type *usual, List *others)
 {
 	/* Up to 6.6 nobody tells what the firmware says. */
 	if constexpr (requires { mt_find_alloc_memory_type(distance, others); }) {

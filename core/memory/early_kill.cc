@@ -31,8 +31,10 @@ template <class Visit> void find_asking(bool by_default, Visit visit)
 	const RcuReader reader;
 	task_struct *process, *thread;
 
-	for_each_process(process) {
-		list_for_each_entry_rcu(thread, &process->signal->thread_head, thread_node) {
+	for_each_process(process)
+	{
+		list_for_each_entry_rcu(thread, &process->signal->thread_head, thread_node)
+		{
 			if (!asked(*thread, by_default))
 				continue;
 			if (visit(*thread))

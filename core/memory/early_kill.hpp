@@ -5,7 +5,8 @@
  * vm.memory_failure_early_kill. The kernel has this for its own pages (mm/memory-failure.c), in
  * functions that no module can call; the rules here are the same.
  *
- * It takes no page out of a mapping; core/memory/memory_failure.cc does that between look() and send().
+ * It takes no page out of a mapping; core/memory/memory_failure.cc does that between look() and
+ * send().
  *
  * Wraps include/linux/sched/signal.h.
  */

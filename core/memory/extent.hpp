@@ -44,48 +44,54 @@ struct Extent {
 class ExtentMap {
 public:
 	ExtentMap() = default;
-	ExtentMap(ExtentMap &&other) : room_(move(other.room_)), count_(exchange(other.count_, 0u))
+	ExtentMap(ExtentMap &&other)
+		: array_(move(other.array_)), count_(exchange(other.count_, 0u))
 	{}
 	ExtentMap &operator=(ExtentMap &&other)
 	{
-		room_ = move(other.room_);
+		array_ = move(other.array_);
 		count_ = exchange(other.count_, 0u);
 		return *this;
 	}
 
-	/** with_room() - an empty map that append() can fill with @count extents. Errors: -ENOMEM.
+	/**
+	 * with_capacity() - an empty map that append() can fill with @count extents.
+	 * Errors: -ENOMEM.
 	 */
-	[[nodiscard]] static Result<ExtentMap> with_room(size_t count)
+	[[nodiscard]] static Result<ExtentMap> with_capacity(size_t count)
 	{
 		ExtentMap map;
 
-		map.room_ = TRY(Array<Extent>::make(count));
+		map.array_ = TRY(Array<Extent>::make(count));
 		return map;
 	}
 
 	[[nodiscard]] size_t count() const { return count_; }
-	[[nodiscard]] const Extent *begin() const { return room_.begin(); }
-	[[nodiscard]] const Extent *end() const { return room_.begin() + count_; }
+	[[nodiscard]] const Extent *begin() const { return array_.begin(); }
+	[[nodiscard]] const Extent *end() const { return array_.begin() + count_; }
 	/** last() - the last extent, or null when there is none. */
 	[[nodiscard]] const Extent *last() const { return count_ ? end() - 1 : nullptr; }
 	/** for_each_from_last() - visit every extent, the last one first. */
 	template <class Visit> void for_each_from_last(Visit visit) const
 	{
 		for (size_t i = count_; i--;)
-			visit(room_[i]);
+			visit(array_[i]);
 	}
 	/** end_pgoff() - the first offset behind it. */
 	[[nodiscard]] Pgoff end_pgoff() const { return count_ ? last()->end() : Pgoff{}; }
 	/** size() - of a map that starts at offset 0. */
 	[[nodiscard]] Pages size() const { return end_pgoff() - Pgoff{}; }
 
-	/** append() - add an extent at the end; there is room, and its pgoff is end_pgoff(). */
+	/**
+	 * append() - add an extent at the end; there is capacity for it, and its pgoff is
+	 * end_pgoff().
+	 */
 	void append(const Extent &extent)
 	{
 		if (count_ && last()->pfn_end() == extent.pfn)
-			room_[count_ - 1].count += extent.count;
+			array_[count_ - 1].count += extent.count;
 		else
-			room_[count_++] = extent;
+			array_[count_++] = extent;
 	}
 
 	/** truncate() - drop what lies at and after @end. */
@@ -94,7 +100,7 @@ public:
 		while (count_ && end <= last()->pgoff)
 			count_--;
 		if (count_ && end < last()->end())
-			room_[count_ - 1].count = end - last()->pgoff;
+			array_[count_ - 1].count = end - last()->pgoff;
 	}
 
 	/**
@@ -108,16 +114,16 @@ public:
 		while (low < high) {
 			const size_t middle = (low + high) / 2;
 
-			if (pgoff < room_[middle].end())
+			if (pgoff < array_[middle].end())
 				high = middle;
 			else
 				low = middle + 1;
 		}
-		return low < count_ ? &room_[low] : nullptr;
+		return low < count_ ? &array_[low] : nullptr;
 	}
 
 private:
-	Array<Extent> room_;
+	Array<Extent> array_;
 	size_t count_ = 0;
 };
 

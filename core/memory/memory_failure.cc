@@ -57,7 +57,9 @@ void find_early(EarlyKill &early, const inode &inode, Pgoff pgoff, Pfn pfn, Touc
 	if (!mapping_mapped(inode.i_mapping))
 		return;
 	{
-		/* The faults that have looked at the list before are through: nobody gets the page. */
+		/*
+		 * The faults that have looked at the list before are through: nobody gets the page.
+		 */
 		const FaultsExcluded excluded(*inode.i_mapping);
 	}
 	if (early.find(touched == Touched::by_current ? kernel::current_task()->mm : nullptr).ok())
@@ -101,8 +103,8 @@ void isolate(Pfn pfn, int region, Touched touched)
 	const unsigned int told = early.send();
 
 	if (told)
-		pr_info("region %d: %u that map the bad page %#llx were sent SIGBUS\n", region, told,
-			pfn.bytes());
+		pr_info("region %d: %u that map the bad page %#llx were sent SIGBUS\n", region,
+			told, pfn.bytes());
 	event::poison(region, pfn.bytes(), inode->i_rdev, pgoff.bytes());
 }
 

@@ -16,7 +16,8 @@
  *
  * The fault lock is invalidate_lock of the instance's address_space, which is what the kernel has
  * for it (include/linux/fs.h): there it is found by who knows a page only and not whose it is
- * (core/memory/memory_failure.cc). Nothing else takes it, for the kernel's page cache has no page of ours.
+ * (core/memory/memory_failure.cc). Nothing else takes it, for the kernel's page cache has no page
+ * of ours.
  *
  * Wraps include/linux/rwsem.h. A writer is let in after the readers that were there before it:
  * readers that come while it waits queue behind it, and one that has waited for 4 ms is handed the
@@ -24,8 +25,8 @@
  * memory, as it does under mmap_lock; nothing there takes this lock.
  *
  * Why not a percpu_rw_semaphore: it spares readers two atomic operations on a shared cache line, of
- * the two thousand instructions of a fault, and costs each writer a grace period, which is most of a
- * shrink, a creation or a removal. Documentation/performance.rst has the figures.
+ * the two thousand instructions of a fault, and costs each writer a grace period, which is most of
+ * a shrink, a creation or a removal. Documentation/performance.rst has the figures.
  */
 #pragma once
 

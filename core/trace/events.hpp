@@ -38,12 +38,12 @@ inline void mmap(const char *name, const vm_area_struct &vma, int rc)
 				  rc);
 }
 
-/** fault() - a fault was answered; @size is what it asked for. The name is not looked up in vain. */
+/** fault() - a fault was answered; @size is what it asked for. */
 inline void fault(const device &device, const vm_fault &vmf, u64 size, vm_fault_t result)
 {
 	if (tracepoint_enabled(unidax_fault))
-		unidax_trace_fault(dev_name(&device), vmf.address, u64{vmf.pgoff} << PAGE_SHIFT, size,
-				   vmf.flags & FAULT_FLAG_WRITE, result);
+		unidax_trace_fault(dev_name(&device), vmf.address, u64{vmf.pgoff} << PAGE_SHIFT,
+				   size, vmf.flags & FAULT_FLAG_WRITE, result);
 }
 
 /** resize() - an instance was resized, or not. */

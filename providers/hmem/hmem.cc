@@ -20,7 +20,8 @@ constinit hmem::Keep keep;
 
 /*
  * What of @range can be a region: firmware and memmap= know no page sizes. What is cut off is less
- * than a unit at either end. Smaller pages would not do with less: a page map covers whole units, too.
+ * than a unit at either end. Smaller pages would not do with less: a page map covers whole units,
+ * too.
  * Errors: -ENXIO, nothing.
  */
 Result<struct range> trim(platform_device &platform, const struct range &range)

@@ -50,7 +50,11 @@ Result<> Keep::read(const char *const *words, unsigned int count)
 	for (count_ = 0; count_ < count; count_++) {
 		Word &word = words_[count_];
 
-		word = {.text = words[count_], .of = Of::all, .number = 0, .range = {}, .used = false};
+		word = {.text = words[count_],
+			.of = Of::all,
+			.number = 0,
+			.range = {},
+			.used = false};
 		if (!parse(word)) {
 			pr_err("keep=%s: is none of all, N (of hmem.N), START-END and SIZE@START; "
 			       "nothing is loaded, nothing is cleared\n",

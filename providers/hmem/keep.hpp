@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Which memory the administrator wants to be left as it is: what the parameter keep says. It is read
- * before any memory is bound, since what has been cleared is gone.
+ * Which memory the administrator wants to be left as it is: what the parameter keep says. It is
+ * read before any memory is bound, since what has been cleared is gone.
  */
 #pragma once
 

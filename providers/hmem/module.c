@@ -44,7 +44,8 @@ static const struct kernel_param_ops keep_ops = {
 };
 
 module_param_cb(keep, &keep_ops, NULL, 0444);
-MODULE_PARM_DESC(keep, "memory not to clear: N of hmem.N, START-END, SIZE@START or all; may be given several times");
+MODULE_PARM_DESC(keep,
+		 "memory not to clear: N of hmem.N, START-END, SIZE@START, all (repeatable)");
 
 static int __init unidax_hmem_init(void)
 {

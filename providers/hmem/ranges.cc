@@ -23,7 +23,8 @@ public:
 	 * make() - add hmem.@id; whoever drives it is bound when this returns.
 	 * Context: process context. Errors: -ENOMEM, -EEXIST.
 	 */
-	[[nodiscard]] static Result<HmemDevice> make(int id, int target_node, const memregion_info &info)
+	[[nodiscard]] static Result<HmemDevice> make(int id, int target_node,
+						     const memregion_info &info)
 	{
 		platform_device *const platform = platform_device_alloc(device_name, id);
 
@@ -91,8 +92,8 @@ Result<> make_device(device &host, int target_node, const resource &range)
 
 	MemregionId id = TRY(MemregionId::make());
 	const int number = id.get();
-	HmemDevice device = TRY(
-		HmemDevice::make(number, target_node, describe<memregion_info>(target_node, range)));
+	HmemDevice device = TRY(HmemDevice::make(number, target_node,
+						 describe<memregion_info>(target_node, range)));
 	Box<Range> made = TRY(Box<Range>::make(move(id), move(device)));
 
 	/* SAFETY: the host's devres frees it, or this call does when it fails. */
@@ -105,7 +106,8 @@ int for_range(device *host, int target_node, const resource *range)
 	const Result<> made = make_device(*host, target_node, *range);
 
 	if (!made.ok())
-		dev_err(host, "cannot make a device for %pr: error %d\n", range, made.errno_value());
+		dev_err(host, "cannot make a device for %pr: error %d\n", range,
+			made.errno_value());
 	return made.errno_value();
 }
 
@@ -113,8 +115,10 @@ int for_range(device *host, int target_node, const resource *range)
 constexpr bool kept = IS_ENABLED(CONFIG_DEV_DAX_HMEM_DEVICES);
 
 /* Whether this kernel leaves the devices to modules: 6.7 and later. */
-template <class Device> constexpr bool left_to_modules =
-	kept && requires(Device *host) { walk_hmem_resources(host, for_range); };
+template <class Device> constexpr bool left_to_modules = kept &&requires(Device *host)
+{
+	walk_hmem_resources(host, for_range);
+};
 
 template <class Device> int walk(Device *host)
 {
@@ -159,12 +163,17 @@ namespace {
 /* Until @visit(device) returns true, of the devices hmem.N; whether it did. */
 template <class Visit> bool any_device(Visit visit)
 {
-	return bus_for_each_dev(&platform_bus_type, nullptr, &visit, [](device *found, void *data) -> int {
-		platform_device &platform = *to_platform_device(found);
+	return bus_for_each_dev(&platform_bus_type, nullptr, &visit,
+				[](device *found, void *data) -> int {
+					platform_device &platform = *to_platform_device(found);
 
-		/* SAFETY: the visit of the caller, which waits for the end of this. */
-		return !strcmp(platform.name, device_name) && (*static_cast<Visit *>(data))(platform);
-	});
+					/*
+					 * SAFETY: the visit of the caller, which waits for the end
+					 * of this.
+					 */
+					return !strcmp(platform.name, device_name) &&
+					       (*static_cast<Visit *>(data))(platform);
+				});
 }
 
 } // namespace
@@ -177,10 +186,9 @@ bool is_known(const struct range &range)
 		return its.ok() && overlap(its.take(), range);
 	});
 
-	return has_device ||
-	       (left_to_modules<device> &&
-		region_intersects(range.start, range_len(&range), IORESOURCE_MEM,
-				  IORES_DESC_SOFT_RESERVED) != REGION_DISJOINT);
+	return has_device || (left_to_modules<device> &&
+			      region_intersects(range.start, range_len(&range), IORESOURCE_MEM,
+						IORES_DESC_SOFT_RESERVED) != REGION_DISJOINT);
 }
 
 bool numbers_are_known()
@@ -196,7 +204,8 @@ bool is_device(int number)
 Result<RegisteredDriver> provide()
 {
 	if (!kept) {
-		pr_err("this kernel does not say what is soft-reserved (CONFIG_DEV_DAX_HMEM_DEVICES is not set)\n");
+		pr_err("this kernel does not say what is soft-reserved "
+		       "(CONFIG_DEV_DAX_HMEM_DEVICES is not set)\n");
 		return Error(-ENODEV);
 	}
 	if (!left_to_modules<device>)

@@ -42,7 +42,8 @@ static const struct kernel_param_ops range_ops = {
 };
 
 module_param_cb(range, &range_ops, NULL, 0444);
-MODULE_PARM_DESC(range, "SIZE@START[,align=SIZE][,node=NUMBER][,persistent][,keep]; may be given several times");
+MODULE_PARM_DESC(range,
+		 "SIZE@START[,align=SIZE][,node=NUMBER][,persistent][,keep] (repeatable)");
 
 static int __init unidax_reserved_init(void)
 {

@@ -21,8 +21,8 @@ Result<Range> Range::parse(const char *text)
 	Reader reader(text);
 
 	if (!reader.bytes(range.size) || !reader.skip("@") || !reader.bytes(range.start))
-		TRY(refuse(text,
-			   "not of the form SIZE@START[,align=SIZE][,node=NUMBER][,persistent][,keep]"));
+		TRY(refuse(text, "not of the form "
+				 "SIZE@START[,align=SIZE][,node=NUMBER][,persistent][,keep]"));
 	while (!reader.at_end()) {
 		if (!reader.skip(","))
 			TRY(refuse(text, "something follows that is no option"));

@@ -128,7 +128,7 @@ def complaints(output):
 
 # (what it is, file, pattern, replacement, what has to be said of it)
 PLANTED = [
-    ("an orphan section", patches.DRIVER + "/core/cxx/outstanding.cc", r"\Z",
+    ("an orphan section", patches.DRIVER + "/core/cxx/unreleased_objects.cc", r"\Z",
      "[[gnu::section(\".planted\"), gnu::used]] static int planted_section = 1;\n", r"orphan section [`']\.planted'"),
     ("a stack that does not come out even", patches.DRIVER + "/core/cxx/cancellation.cc", r"\Z",
      "extern \"C\" void planted_stack();\nextern \"C\" void planted_stack()\n{\n\tasm volatile(\"push %rax\");\n}\n",

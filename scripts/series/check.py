@@ -142,7 +142,7 @@ def apply_and_build(report, kernel, tree, files, work):
                          "%s\nnot built: %s" % (output, missing))
             built = set(sources)
         if name == "core":
-            undo = kernel.edit(patches.DRIVER + "/core/cxx/outstanding.cc", r"\Z", "int planted() { return undeclared; }\n")
+            undo = kernel.edit(patches.DRIVER + "/core/cxx/unreleased_objects.cc", r"\Z", "int planted() { return undeclared; }\n")
             status, output = kernel.make(*variables, "drivers/dax/")
             undo()
             report.check("control: a unit that does not compile", status and "undeclared" in output, output)

@@ -62,7 +62,7 @@ template <typename To, typename From> struct LikeConst<To, const From *> {
 template <typename To, typename From> using like_const =
 	typename LikeConst<To, unqualified<From>>::type;
 
-/* Its argument, if that is a pointer to @T, const or not; no conversion from void * or an integer. */
+/* Its argument, if that is a pointer to @T, const or not: no void *, no integer. */
 template <typename T, typename Pointer> constexpr Pointer only_pointer_to(Pointer pointer)
 {
 	static_assert(is_same_exactly<Pointer, T *> || is_same_exactly<Pointer, const T *>,

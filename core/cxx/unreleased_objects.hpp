@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Outstanding: how many objects with a release callback in this module still exist. A unit counts
- * each one in before its first reference can leave the unit and out at the end of its release;
- * stopping the unit waits for zero, so that no release runs after the module is gone
+ * UnreleasedObjects: how many objects with a release callback in this module still exist. A unit
+ * counts each one in before its first reference can leave the unit and out at the end of its
+ * release; stopping the unit waits for zero, so that no release runs after the module is gone
  * (CONFIG_DEBUG_KOBJECT_RELEASE delays them by seconds).
  */
 #pragma once
@@ -15,9 +15,9 @@ namespace unidax {
  * INVARIANT: count_ is one (the unit's own) plus the objects that exist; all_gone_ is completed
  * when it reaches zero.
  */
-class Outstanding : NoCopy {
+class UnreleasedObjects : NoCopy {
 public:
-	Outstanding()
+	UnreleasedObjects()
 	{
 		atomic_set(&count_, 1);
 		init_completion(&all_gone_);

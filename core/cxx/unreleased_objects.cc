@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The waiting side of Outstanding; see core/cxx/outstanding.hpp.
+ * The waiting side of UnreleasedObjects; see core/cxx/unreleased_objects.hpp.
  */
-#include "core/cxx/outstanding.hpp"
+#include "core/cxx/unreleased_objects.hpp"
 
 namespace unidax {
 
-void Outstanding::drain(const char *what)
+void UnreleasedObjects::drain(const char *what)
 {
 	constexpr unsigned long report_every = 10UL * HZ;
 
