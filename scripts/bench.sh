@@ -6,6 +6,8 @@
 # What device-DAX costs with unidax and with the kernel's own driver, measured by
 # one program (scripts/bench/bench.c) on the same kernel. usage() has the ways.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 usage() {
 	cat <<'END'
@@ -31,14 +33,6 @@ Variables: KDIR, the build folder of the kernel that the machines boot.
 END
 }
 
-trouble() {
-	printf 'bench: %s\n' "$*" >&2
-	exit 1
-}
-
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 what=compare runs=2 save='' device='' name=/dev/stdout
 for arg; do
 	case $arg in

@@ -29,13 +29,12 @@
 # Before all others the script judges gates that were made to fail, each in its own way, and how it gets its kernel
 # (selftest() below).
 set -u -o pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 jobs=2
-top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 1
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/unidax
 export UNIDAX_GATES_CACHE=$cache/gates PYTHONDONTWRITEBYTECODE=1 LC_ALL=C.UTF-8
 # A make above must not lend its job server to the gates' own.
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 rows=()
 failed=()
@@ -184,7 +183,7 @@ selftest() {
 	(finish) >>"$folder/output" || echo "a sound run fails"
 
 	# A make that was called before there were any headers has exported an empty name.
-	[[ $(KDIR='' make -s -C "$top" print-kdir) ]] || echo "an empty KDIR hides the headers that are there"
+	[[ $(KDIR='' make -s -C "$root" print-kdir) ]] || echo "an empty KDIR hides the headers that are there"
 }
 
 kernel='' UNIDAX_GATES_BRIEF=''
@@ -199,10 +198,10 @@ done
 export UNIDAX_GATES_BRIEF
 if [[ $kernel ]]; then
 	[[ $kernel =~ ^[a-z0-9.-]+$ ]] || die "'$kernel' is no kernel"
-	KDIR=$("$top/scripts/kernels.sh" "$kernel" build) || die "there is no kernel '$kernel'"
+	KDIR=$("$root/scripts/kernels.sh" "$kernel" build) || die "there is no kernel '$kernel'"
 	export UNIDAX_GATES_CACHE=$cache/check/$kernel/gates
 else
-	KDIR=${KDIR:-$(make -s -C "$top" print-kdir)}
+	KDIR=${KDIR:-$(make -s -C "$root" print-kdir)}
 fi
 export KDIR
 logs=$UNIDAX_GATES_CACHE/logs
@@ -216,13 +215,13 @@ wrong=$(selftest "$UNIDAX_GATES_CACHE/check")
 
 if [[ $kernel ]]; then
 	echo "== copy, for $kernel"
-	python3 "$top/scripts/gates/gatelib.py" "$cache/check/$kernel/tree" || die "the tree cannot be copied"
-	top=$cache/check/$kernel/tree
+	python3 "$root/scripts/gates/gatelib.py" "$cache/check/$kernel/tree" || die "the tree cannot be copied"
+	root=$cache/check/$kernel/tree
 fi
-choose "$top/scripts/gates" "$kernel" "$@" || die "no such gate: $*"
+choose "$root/scripts/gates" "$kernel" "$@" || die "no such gate: $*"
 
 echo "== build, for the kernel in $KDIR"
-if ! make -s -C "$top" -j2 KDIR="$KDIR" modules >"$logs/build.log" 2>&1; then
+if ! make -s -C "$root" -j2 KDIR="$KDIR" modules >"$logs/build.log" 2>&1; then
 	cat "$logs/build.log"
 	die "the modules do not build"
 fi

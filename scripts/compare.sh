@@ -12,17 +12,13 @@
 # Variables: KDIR, the build folder of the kernel to run (default: the newest installed; with
 # --kernel=debug, its own); UNIDAX_MODULES, a folder laid out like the project with modules to test.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+trouble_status=2
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 
 usage() {
 	sed -n '3,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | sed '$d'
-}
-
-trouble() {
-	printf 'compare: %s\n' "$*" >&2
-	exit 2
 }
 
 # --- in the virtual machine --------------------------------------------------
@@ -74,8 +70,6 @@ work=$(mktemp -d "$cache/compare.XXXXXX")
 chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
 
-# What a calling make exports is not meant for these.
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 quietly() {
 	"$@" >"$work/log" 2>&1 || {
 		cat "$work/log" >&2

@@ -12,11 +12,10 @@
 #
 # Variables: DEB_OUT, the folder for the package (~/.cache/unidax/deb).
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 # A make that called us means its own work with these.
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 export LC_ALL=C
 
 say() {

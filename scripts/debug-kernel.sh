@@ -12,9 +12,9 @@
 # Whoever comes while another builds waits for it. What an interrupted build left is thrown away,
 # and so are kernels of earlier configurations when there is a new one.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 config=$root/scripts/debug-kernel.config
 cc=gcc-12
 

@@ -9,11 +9,10 @@
 # scripts/kernels.sh knows (stock). Nothing is loaded on this machine. Exit status 0 if every check
 # held.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 # A make that called us means its own work with these.
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 say() {
 	printf 'demo: %s\n' "$*"

@@ -9,8 +9,9 @@
 # of 4 KiB pages (without transparent huge pages a kernel has no others), resize it and
 # go again. Ends with a table and "N passed, N failed, N skipped".
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
 gates='layout objects'
 
@@ -60,7 +61,7 @@ for kernel in "${kernels[@]}"; do
 	[ $verdict = pass ] || continue
 
 	# What the gates have looked at.
-	modules=${XDG_CACHE_HOME:-$HOME/.cache}/unidax/check/$kernel/tree
+	modules=$cache/check/$kernel/tree
 	status=0
 	scripts/vm.sh --kernel="$kernel" --memory=reserved --mem-size=32M -- "$PWD/scripts/flavours.sh" \
 		--in-guest "$modules" >"$log" 2>&1 </dev/null || status=$?

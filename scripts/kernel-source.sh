@@ -9,14 +9,11 @@
 # scripts/debug-kernel.sh) is used instead. What is in the folder is for reading.
 # The first call for a path takes some ten seconds, one pass through the archive.
 set -euo pipefail
-
-trouble() {
-	printf 'kernel-source: %s\n' "$*" >&2
-	exit 1
-}
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 [ $# -gt 0 ] || trouble "usage: scripts/kernel-source.sh PATH..."
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax/src
+cache=$cache/src
 
 archive=$(find /usr/src -maxdepth 1 -name 'linux-source-*.tar.*' 2>/dev/null | sort -V | tail -n 1)
 [ "$archive" ] || trouble "no kernel source: apt install linux-source-6.1"

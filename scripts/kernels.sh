@@ -6,6 +6,8 @@
 # The one place that knows which kernels the project is built for and run on, and
 # where each of them is on this machine. usage() has the words.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 usage() {
 	cat <<'END'
@@ -55,8 +57,6 @@ trouble() {
 	exit 1
 }
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 update=''
 case ${1-} in
 --list)

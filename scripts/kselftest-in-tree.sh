@@ -10,9 +10,10 @@
 #
 # Variables: KDIR, the build folder of the kernel to run; UNIDAX_MODULES, as for scripts/vm.sh.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+trouble_status=2
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 target=drivers/unidax
 probe=mmap_semantics
 
@@ -22,13 +23,8 @@ if [ "${1-}" = --in-guest ]; then
 	exec "$installed/run_kselftest.sh" -t "$target:$probe"
 fi
 
-trouble() {
-	printf 'kselftest-in-tree: %s\n' "$*" >&2
-	exit 2
-}
 command -v rsync >/dev/null || trouble "rsync is missing, which the kernel's own 'make install' wants"
 
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 [ -n "${KDIR-}" ] || KDIR=$(make -s --no-print-directory -C "$root" print-kdir)
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/in-tree.XXXXXX")

@@ -9,8 +9,9 @@
 #
 # Variables: KDIR, the build folder of the kernel to run.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
 KDIR=${KDIR:-$(make -s --no-print-directory print-kdir)}
 export KDIR

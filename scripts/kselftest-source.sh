@@ -7,8 +7,9 @@
 # selftests: lib.mk, harness, runner, and the Makefile above them. It is for reading only; with
 # FOLDER that part, and nothing else of the source, is copied there first and the copy's path printed.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 selftests=tools/testing/selftests
 files=(scripts/subarch.include
 	"$selftests"/{Makefile,lib.mk,kselftest.h,kselftest_harness.h,run_kselftest.sh,kselftest})

@@ -17,6 +17,9 @@
 # and more patience, and each machine ends with a look for leaks. The last machine
 # runs modules with planted faults, which KASAN and kmemleak have to report.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+trouble_status=2
 
 usage() {
 	cat <<'END'
@@ -39,13 +42,6 @@ say() {
 	printf 'kselftest: %s\n' "$*"
 }
 
-trouble() {
-	printf 'kselftest: %s\n' "$*" >&2
-	exit 2
-}
-
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 
 # --- in the virtual machine --------------------------------------------------
 
@@ -206,8 +202,6 @@ trap 'rm -rf "$work"' EXIT
 installed=$work/install
 mkdir -p "$work/build" "$installed/unidax" "$installed/kselftest"
 
-# What a calling make exports is not meant for this one.
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 selftests() {
 	make -s --no-print-directory -C "$root/selftests" KSELFTEST="$kselftest" \
 		OUTPUT="$work/build" KDIR="$KDIR" USERLDFLAGS=-static \

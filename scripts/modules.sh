@@ -6,6 +6,8 @@
 # The one way to the modules that fit a kernel: prints a folder, laid out like the
 # project, that has them. It writes nothing into the tree. usage() has the rest.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 usage() {
 	cat <<'END'
@@ -35,11 +37,6 @@ Any number of these may run at a time. Exit status: 0, or 1 if there are no modu
 END
 }
 
-trouble() {
-	printf 'modules: %s\n' "$*" >&2
-	exit 1
-}
-
 flags='' edited='' script='' gates='' kernel=stock
 for arg; do
 	case $arg in
@@ -52,11 +49,7 @@ for arg; do
 	*) kernel=$arg ;;
 	esac
 done
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 PATH=$PATH:/usr/sbin:/sbin
-# What a calling make exports is not meant for this one.
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 if [ ! "$flags$edited$gates" ] && [ "${UNIDAX_MODULES-}" ]; then
 	cd "$UNIDAX_MODULES" || trouble "no folder $UNIDAX_MODULES"

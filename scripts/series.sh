@@ -6,6 +6,9 @@
 # The driver as a patch series for a kernel tree; usage() has the words. What goes where is in
 # scripts/series/patches.py, Documentation/patch-series.rst says more.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+trouble_status=2
 
 usage() {
 	cat <<'END'
@@ -27,13 +30,6 @@ Exit status: 0, 1 if something failed, 2 if it could not be tried.
 END
 }
 
-trouble() {
-	printf 'series: %s\n' "$*" >&2
-	exit 2
-}
-
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 out=${SERIES_OUT-} check=() kernel='' options=()
 for arg; do
 	case $arg in
@@ -48,7 +44,6 @@ for arg; do
 done
 kernel=${kernel:-6.12}
 
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 build=''
 if [[ $kernel = */* ]]; then
 	[ -f "$kernel/MAINTAINERS" ] || trouble "$kernel is no kernel source"

@@ -8,8 +8,9 @@
 # counted by it, one that speaks TAP by its lines, any other as one test by its exit status. A stage that claims success and ran
 # nothing has failed. Prints the time of each stage, and last "N passed, N failed, N skipped".
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd "$root"
 
 # Where memory and locks matter most; make kselftest-debug has all, and takes three times as long.

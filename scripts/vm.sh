@@ -9,6 +9,8 @@
 # A complaint in the kernel's log fails the run whatever COMMAND returns.
 # usage() has the options and the exit statuses.
 set -euo pipefail
+# shellcheck source=scripts/common.sh
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 usage() {
 	cat <<'END'
@@ -58,8 +60,6 @@ trouble() {
 	exit 125
 }
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 kernel=stock modules_dir='' memory=none mem_size=1G ram=2G load='' smp=2 limit=300
 append='' log='' allow=() counted=() iommu=() args=''
 
