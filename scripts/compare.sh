@@ -80,7 +80,8 @@ quietly() {
 kselftest=$("$root/scripts/kselftest-source.sh") || exit 2
 mkdir "$work/build"
 quietly make -C "$root/selftests" KSELFTEST="$kselftest" OUTPUT="$work/build" KDIR="$KDIR" \
-	USERCFLAGS=-Werror USERLDFLAGS=-static "$work/build/regressions" "$work/build/unidax_override.ko"
+	USERCFLAGS=-Werror USERLDFLAGS=-static "$work/build/regressions" "$work/build/unidax_override.ko" \
+	"$work/build/unidax_inode.ko"
 UNIDAX_MODULES=$(KDIR=$KDIR "$root/scripts/modules.sh") || trouble "no modules for $kernel"
 export UNIDAX_MODULES
 

@@ -36,6 +36,7 @@ mutants=(
 	"look-again|second look at a range that is still in use|region/quarantine.cc|s/^\t\tqueue_delayed_work(state.*/\t\t(void)0;/|provider_unload"
 	"window|look at a fault's neighbourhood|cdev/fault_around.cc|s/return pte_none(native_make_pte(bits));/return true;/|fault_around"
 	"addresses|look for addresses that suit the alignment|cdev/file.cc|s/= Instance::of(\*file).noted_align();/= PAGE_SIZE;/|mmap_semantics"
+	"inode|own mapping of a node's inode|cdev/file.cc|s/^\tfile->private_data = .*/&\n\tnode->i_mapping = file->f_mapping;/|regressions provider_unload"
 	"bad-fault|look of a fault at the bad pages|cdev/fault.cc|s/bad_pages->any(pfn, Pages::from_bytes(Size))/false/|memory_failure"
 	"bad-unmap|unmapping of a bad page|core/memory/memory_failure.cc|s/^\t\tunmap_mapping_range(.*/\t\t(void)pgoff, (void)size;/|memory_failure"
 	"bad-space|look for room beside bad pages|region/space.cc|s/if (bad == Bad::refused) {/if (false) {/|memory_failure"

@@ -478,4 +478,27 @@ static inline long long override_hits(void)
 	return sysfs_number("/sys/module/unidax_override/parameters", "hits");
 }
 
+/* --- unidax_inode ------------------------------------------------------ */
+
+/*
+ * 0 if the inode of this node leads to its own address_space; -EXDEV if to another one; -ENOENT
+ * without the module that looks.
+ */
+static inline int own_mapping(const char *node)
+{
+	char parameters[PATH_MAX + 8];
+	int ret;
+
+	snprintf(parameters, sizeof(parameters), "node=%s", node);
+	ret = module_load("unidax_inode", parameters);
+	return ret ? ret : module_unload("unidax_inode");
+}
+
+#define REQUIRE_INODE_MODULE() do {						\
+	struct image _image;							\
+	if (image_read("unidax_inode", &_image))				\
+		SKIP(return, "no unidax_inode.ko");				\
+	free(_image.data);							\
+} while (0)
+
 #endif /* MODULE_TEST_H */
