@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kselftest.sh [--kernel=KERNEL] [--built-in] [--kselftest=DIR] [TEST]...
+# kselftest.sh [--kernel=KERNEL] [--built-in] [--kselftest=DIR] [--results=FILE] [TEST]...
 #
 # Builds the kernel selftests in selftests/ with the kernel's own lib.mk and
 # harness, taken out of the Debian source package once, and runs them (or only
@@ -30,6 +30,8 @@ usage: scripts/kselftest.sh [options] [TEST]...
                       line names the reserved memory, and what loads modules skips
   --kselftest=DIR     tools/testing/selftests of a kernel source, instead of the
                       Debian source package's
+  --results=FILE      one line there for each result of each machine: pass, fail or skip, the
+                      case, and why; between tabs
   --list              what there is to run
 
 Variables: KDIR, the build folder of the kernel to run; UNIDAX_MODULES, a folder
@@ -117,11 +119,12 @@ fi
 
 # --- what to run -------------------------------------------------------------
 
-kernel=stock kselftest=${KSELFTEST-} list='' built_in='' wanted=()
+kernel=stock kselftest=${KSELFTEST-} list='' built_in='' results='' wanted=()
 for arg; do
 	case $arg in
 	--kernel=*) kernel=${arg#*=} ;;
 	--kselftest=*) kselftest=${arg#*=} ;;
+	--results=*) results=${arg#*=} ;;
 	--list) list=1 ;;
 	--built-in) built_in=--built-in ;;
 	--help | -h) usage && exit ;;
@@ -461,6 +464,8 @@ if grep -hsoE '[^#]+: (call [0-9]+ of .* failed|[0-9]+ allocations made to fail)
 fi
 
 # --- sum up ------------------------------------------------------------------
+
+[ ! "$results" ] || cat "$work"/*.results | sort -u >"$results"
 
 # One verdict for each case: the worst, but a pass somewhere outdoes a skip.
 cat "$work"/*.results | sort -u | awk -F '\t' '

@@ -432,6 +432,27 @@ TEST_F_TIMEOUT(system_ram, parts, 120)
 	EXPECT_BACK();
 }
 
+/* Of many blocks, and less than all that there is. */
+TEST_F_TIMEOUT(system_ram, parts_of_many_blocks, 120)
+{
+	static const unsigned long sizes[] = { MIB(256), GIB(1), MIB(1536) };
+	unsigned long total = mem_total(-1);
+	unsigned int i;
+
+	REQUIRE_RAM();
+	ASSERT_EQ(0, instance_delete(&self->region, self->b));
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		ASSERT_EQ(0, dax_resize(self->a, sizes[i]));
+		EXPECT_LT(0, region_number(&self->region, "available_size"));
+		ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+		EXPECT_EQ(total + sizes[i], mem_total(-1));
+		EXPECT_TRUE(iomem_has(&self->region, RAM, sizes[i]));
+		ASSERT_EQ(0, set_mode(self->a, "devdax"));
+		EXPECT_EQ(total, mem_total(-1));
+		EXPECT_TRUE(iomem_has(&self->region, RAM, 0));
+	}
+}
+
 /* --- while it is System RAM -------------------------------------------- */
 
 TEST_F_TIMEOUT(system_ram, inert, 120)
@@ -837,6 +858,51 @@ TEST_F_TIMEOUT(system_ram, unload_in_use, 120)
 	EXPECT_TRUE(iomem_has(&self->region, RAM, 0));
 	EXPECT_TRUE(iomem_has(&self->region, self->a, 0));
 	EXPECT_EQ(total - self->block, mem_total(-1));
+	ASSERT_EQ(0, module_load(UNIDAX_CORE, ""));
+	ASSERT_EQ(0, module_load(provider, parameters));
+	ASSERT_EQ(0, region_restore(&self->region));
+}
+
+/*
+ * What comes back after the provider has gone is cleared, which takes a while. The kernel's other
+ * works go on meanwhile: this file has one done on each processor, and waits for them.
+ */
+#define WORKS "/proc/sys/vm/stat_refresh"
+
+TEST_F_TIMEOUT(system_ram, works_of_others_go_on, 120)
+{
+	const char *provider = loaded_provider();
+	double began, asked, longest = 0, took;
+	const unsigned long size = SIZE + SIZE / 2;
+	unsigned long at;
+	char parameters[2048];
+
+	REQUIRE_RAM();
+	ASSERT_NE(NULL, provider);
+	loaded_parameters(provider, parameters, sizeof(parameters));
+	ASSERT_EQ(0, instance_delete(&self->region, self->b));
+	ASSERT_EQ(0, dax_resize(self->a, size));
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	OVERRIDE("offline_and_remove_memory", -EBUSY);
+	ASSERT_EQ(0, module_unload(provider));
+	END_OVERRIDE();
+	close(self->fd);
+	self->fd = -1;
+	EXPECT_EQ(-EWOULDBLOCK, module_unload(UNIDAX_CORE));
+	for (at = 0; at < size; at += self->block)
+		ASSERT_EQ(0, block_write(self->start + at, self->block, "offline"));
+	began = seconds();
+	do {
+		asked = seconds();
+		ASSERT_EQ(0, sysfs_write(WORKS, "1"));
+		if (seconds() - asked > longest)
+			longest = seconds() - asked;
+		took = seconds() - began;
+	} while (module_unload(UNIDAX_CORE) == -EWOULDBLOCK && took < 60);
+	TH_LOG("cleared after %.2f s, of which a work waited %.2f s at most", took, longest);
+	EXPECT_GT(60, took);
+	EXPECT_GT(took / 4, longest);
+	EXPECT_TRUE(iomem_has(&self->region, RAM, 0));
 	ASSERT_EQ(0, module_load(UNIDAX_CORE, ""));
 	ASSERT_EQ(0, module_load(provider, parameters));
 	ASSERT_EQ(0, region_restore(&self->region));
