@@ -13,9 +13,25 @@ namespace unidax::cdev {
 namespace {
 
 /*
+ * statx() of a node says STATX_ATTR_DAX if its inode has S_DAX, which is the file system's: so only
+ * where it is known to do nothing else. devtmpfs is a tmpfs. A FUSE file system would take the inode,
+ * at its end, for one of its own with a DAX window, and follow a null pointer
+ * (fuse_dax_inode_cleanup()).
+ */
+void mark_dax(inode &node)
+{
+	if (node.i_sb->s_magic != TMPFS_MAGIC || IS_DAX(&node))
+		return;
+
+	const InodeGuard alone(node);
+
+	inode_set_flags(&node, S_DAX, S_DAX);
+}
+
+/*
  * Only the file's mapping is redirected to the daxfs inode: that is all that mmap, faults,
- * unmap_mapping_range(), mlock and rmap look at. The device node's own inode stays as it is, since
- * it may outlive the instance.
+ * unmap_mapping_range(), mlock and rmap look at. The device node's own inode gets nothing that leads
+ * to the instance, since it may outlive it.
  */
 int open(inode *node, file *file)
 {
@@ -41,6 +57,7 @@ int open(inode *node, file *file)
 	/* read_iter() and write_iter() know how to come back instead of sleeping. */
 	file->f_mode |= FMODE_NOWAIT;
 	file->private_data = &instance;
+	mark_dax(*node);
 	event::open(instance.name(), file->f_flags);
 	return 0;
 }

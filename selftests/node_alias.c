@@ -102,6 +102,56 @@ TEST_F(node_alias, second_node)
 	EXPECT_SAME_MEMORY(self->alias);
 }
 
+static bool says_dax(const char *path)
+{
+	struct statx found;
+
+	return !statx(AT_FDCWD, path, 0, STATX_TYPE, &found) &&
+	       (found.stx_attributes_mask & STATX_ATTR_DAX) &&
+	       (found.stx_attributes & STATX_ATTR_DAX);
+}
+
+/* What statx() says of a node comes from its own inode, once it was opened. */
+TEST_F(node_alias, statx)
+{
+	struct statx found;
+	int fd;
+
+	REQUIRE_DAX(&self->dev, variant->align);
+	EXPECT_TRUE(says_dax(self->dev.node));
+	ASSERT_EQ(0, statx(self->fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &found));
+	EXPECT_TRUE(found.stx_attributes & STATX_ATTR_DAX);
+	EXPECT_FALSE(says_dax(self->alias));
+	fd = open(self->alias, O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, fd);
+	EXPECT_TRUE(says_dax(self->alias));
+	close(fd);
+}
+
+/* On a file system that has uses of its own for the inode's flag it is not set. */
+TEST_F(node_alias, statx_elsewhere)
+{
+	char path[PATH_MAX];
+	const char *folder = getenv("UNIDAX_DIO");
+	int fd;
+
+	REQUIRE_DAX(&self->dev, variant->align);
+	if (!folder)
+		SKIP(return, "UNIDAX_DIO is not set");
+	snprintf(path, sizeof(path), "%s/node", folder);
+	unlink(path);
+	ASSERT_EQ(0, mknod(path, S_IFCHR | 0600, self->dev.devt));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES) {
+		unlink(path);
+		SKIP(return, "device nodes do not work in %s", folder);
+	}
+	ASSERT_LE(0, fd);
+	EXPECT_FALSE(says_dax(path));
+	close(fd);
+	unlink(path);
+}
+
 TEST_F(node_alias, hard_and_symbolic_link)
 {
 	char hard[PATH_MAX + 8], soft[PATH_MAX + 8];

@@ -151,6 +151,17 @@ private:
 	Mutex *mutex_;
 };
 
+/* Holds an inode's lock while it exists (include/linux/fs.h); i_flags changes under it. */
+class InodeGuard : NoCopy {
+public:
+	/* Context: process context, sleeps. */
+	explicit InodeGuard(inode &inode) : inode_(inode) { inode_lock(&inode_); }
+	~InodeGuard() { inode_unlock(&inode_); }
+
+private:
+	inode &inode_;
+};
+
 /* What RCU protects may be looked at while this exists (include/linux/rcupdate.h); no sleep. */
 class RcuReader : NoCopy {
 public:
