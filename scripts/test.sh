@@ -14,8 +14,7 @@ set -euo pipefail
 cd "$root"
 
 # Where memory and locks matter most; make kselftest-debug has all, and takes three times as long.
-# fail_nth is left to that: it compares a whole picture after each failure, and takes too long here.
-debug_tests='load_unload provider_unload stress resize_live resize_pins resize_race_delayed'
+debug_tests='load_unload provider_unload fail_nth stress resize_live resize_pins resize_race_delayed'
 
 # name, command. What is random, or done over and over, is done less often on the second kernel, where
 # the gates judge what is C++'s, and plant less. UNIDAX_CYCLES is for each of two providers.

@@ -261,11 +261,7 @@ static int create(state *self)
 
 static int region_write(state *self, const char *attribute, const char *text)
 {
-	char path[PATH_MAX + 64];
-
-	snprintf(path, sizeof(path), UNIDAX_CLASS "/%s/device/dax_region/%s", self->dev.name,
-		 attribute);
-	return sysfs_write(path, text);
+	return region_of_write(self->dev.name, attribute, text);
 }
 
 /* The name of the device that was created last. */
@@ -479,8 +475,14 @@ static const struct operation
  * What the machine looks like, but for device numbers: a device that was deleted and made
  * again has another one.
  */
-static char *picture(state *self)
+static struct {
+	unsigned int count;
+	double took;
+} pictures;
+
+static char *picture(void)
 {
+	double began = seconds();
 	struct text text = { 0 };
 	char *all = snapshot(), *line, *save = NULL;
 
@@ -489,29 +491,9 @@ static char *picture(state *self)
 		    !strstr(line, "/dev: "))
 			text_add(&text, "%s\n", line);
 	free(all);
+	pictures.count++;
+	pictures.took += seconds() - began;
 	return text.data;
-}
-
-/* Whether things are as they were; what is released in a worker or by RCU may be late. */
-static bool restored(state *self, const char *before)
-{
-	double until = seconds() + 10;
-	char *now = NULL;
-	bool same;
-
-	do {
-		free(now);
-		now = picture(self);
-		same = !strcmp(before, now);
-		if (!same)
-			nap_ms(10);
-	} while (!same && seconds() < until);
-	if (!same) {
-		print_lines_not_in("gone:", before, now);
-		print_lines_not_in("left behind:", now, before);
-	}
-	free(now);
-	return same;
 }
 
 /* After so many failures the operation is let through; the last time ends the sweep. */
@@ -564,6 +546,8 @@ static const char *sweep(state *self, const struct operation *op, int first, int
 
 	memset(tally, 0, sizeof(*tally));
 	tally->took = seconds();
+	pictures.count = 0;
+	pictures.took = 0;
 	ret = op->before(self);
 	if (ret) {
 		snprintf(why, sizeof(why), "%s: cannot be prepared: %s", op->name, strerror(-ret));
@@ -578,7 +562,7 @@ static const char *sweep(state *self, const struct operation *op, int first, int
 		return why;
 	}
 	nap_ms(100);
-	before = picture(self);
+	before = picture();
 	why[0] = '\0';
 	for (nth = first; !why[0] && nth <= last; nth += every) {
 		left = injected(self, op->deed, nth, &ret);
@@ -598,7 +582,7 @@ static const char *sweep(state *self, const struct operation *op, int first, int
 			if (ret && !documented(op, -ret))
 				snprintf(why, sizeof(why), "%s: allocation %d: %s is not documented",
 					 op->name, nth, strerror(-ret));
-			else if (ret && !restored(self, before))
+			else if (ret && !same_soon(before, picture))
 				snprintf(why, sizeof(why), "%s: allocation %d: %s, but not as before",
 					 op->name, nth, strerror(-ret));
 			else if (ret && tally->failed % RETRY_EVERY)
@@ -609,7 +593,7 @@ static const char *sweep(state *self, const struct operation *op, int first, int
 			else if (op->undo(self))
 				snprintf(why, sizeof(why), "%s: allocation %d: cannot be undone",
 					 op->name, nth);
-			else if (!restored(self, before))
+			else if (!same_soon(before, picture))
 				snprintf(why, sizeof(why),
 					 "%s: allocation %d: %s, then undone, but not as before",
 					 op->name, nth, ret ? "retried" : "tolerated");
@@ -631,7 +615,8 @@ static void print_tally(const struct operation *op, const struct tally *tally, i
 	for (error = 1; error < 256; error++)
 		if (tally->seen[error])
 			fprintf(TH_LOG_STREAM, " %s", strerror(error));
-	fprintf(TH_LOG_STREAM, " (%.0f s)\n", tally->took);
+	fprintf(TH_LOG_STREAM, " (%.0f s, %.0f s of it for %u pictures)\n", tally->took,
+		pictures.took, pictures.count);
 }
 
 static int every_of(const struct operation *op)

@@ -36,14 +36,6 @@
 #define UNIDAX_PATIENCE 1
 #endif
 
-static inline double seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec + now.tv_nsec / 1e9;
-}
-
 static inline unsigned long number_from_environment(const char *name, unsigned long otherwise)
 {
 	const char *text = getenv(name);
@@ -461,6 +453,15 @@ static inline int unload_all(void)
 	if (!module_loaded(UNIDAX_CORE))
 		return 0;
 	return module_unload_soon(UNIDAX_CORE, 10);
+}
+
+/* Write to an attribute of the region that a device is of. */
+static inline int region_of_write(const char *device, const char *attribute, const char *text)
+{
+	char path[PATH_MAX + 64];
+
+	snprintf(path, sizeof(path), UNIDAX_CLASS "/%s/device/dax_region/%s", device, attribute);
+	return sysfs_write(path, text);
 }
 
 /* --- unidax_override --------------------------------------------------- */

@@ -7,7 +7,10 @@
  * left behind.
  *
  * Not in it: how often something has happened (statistics/), and what is nobody's
- * business but the kernel's (free memory).
+ * business but the kernel's (free memory, power/).
+ *
+ * It begins with what is released late and costs nothing to look at. Who waits for the
+ * same picture looks at that first, over and over, and at all of it only then.
  *
  * Include it after unidax_test.h and kselftest_harness.h.
  */
@@ -105,12 +108,13 @@ static inline void text_add_tree(struct text *text, const char *path)
 		if (!lstat(below, &st)) {
 			text_add(text, "%s %o\n", below, st.st_mode);
 			if (S_ISDIR(st.st_mode)) {
-				text_add_tree(text, below);
+				/* A dozen files of the driver core's, for each device. */
+				if (strcmp(list[i]->d_name, "power"))
+					text_add_tree(text, below);
 			} else if (S_ISLNK(st.st_mode)) {
 				length = readlink(below, target, sizeof(target) - 1);
 				text_add(text, "%s -> %.*s\n", below, (int)length, target);
-			} else if ((st.st_mode & 0444) && !strstr(below, "/statistics/") &&
-				   !strstr(below, "/power/")) {
+			} else if ((st.st_mode & 0444) && !strstr(below, "/statistics/")) {
 				text_add_attribute(text, below);
 			}
 		}
@@ -181,19 +185,26 @@ static inline void text_add_inodes(struct text *text)
 	text_add_attribute(text, path);
 }
 
+/* The beginning of the picture. */
+static inline void text_add_early(struct text *text)
+{
+	text_add_inodes(text);
+	text_add_modules(text);
+	text_add_dir(text, "/sys/class/dax", "");
+	text_add_dir(text, "/sys/kernel/debug/unidax", "");
+}
+
 /* The picture; free() it. */
 static inline char *snapshot(void)
 {
 	struct text text = { 0 };
 
+	text_add_early(&text);
 	text_add_file(&text, "/proc/filesystems");
 	text_add_file(&text, "/proc/devices");
 	text_add_file(&text, "/proc/iomem");
-	text_add_modules(&text);
 	text_add_zones(&text);
-	text_add_inodes(&text);
 	text_add_dir(&text, "/sys/class", "");
-	text_add_dir(&text, "/sys/class/dax", "");
 	text_add_dir(&text, "/sys/kernel/slab", "unidax");
 	text_add_dir(&text, "/sys/module", "");
 	text_add_dir(&text, "/sys/bus/platform/devices", "");
@@ -204,7 +215,6 @@ static inline char *snapshot(void)
 	text_add_all(&text, "/sys/devices/system/memory/memory*/state", text_add_attribute);
 	text_add_all(&text, "/sys/devices/system/memory/memory*/valid_zones", text_add_attribute);
 	text_add_dir(&text, "/sys/devices/virtual", "");
-	text_add_dir(&text, "/sys/kernel/debug/unidax", "");
 	text_add_dir(&text, "/sys/dev/char", "");
 	text_add_dir(&text, "/dev", "");
 	return text.data;
@@ -240,23 +250,50 @@ static inline bool unchanged_since(const char *before)
 	return same;
 }
 
-/* The same, for what is released in a worker or after a grace period: it may be late. */
-static inline bool unchanged_soon(const char *before)
+/* Whether a picture may be the same now, for all that its beginning says. */
+static inline bool may_be_unchanged(const char *before)
 {
-	const double limit = 10 * UNIDAX_PATIENCE;
-	double waited;
+	struct text text = { 0 };
 	bool same;
-	char *now;
 
-	for (waited = 0; waited < limit; waited += 0.02) {
-		now = snapshot();
+	text_add_early(&text);
+	same = !text.data || !strncmp(before, text.data, text.length);
+	free(text.data);
+	return same;
+}
+
+/*
+ * Whether the machine looks as it did, at last: what is released in a worker or after a
+ * grace period may be late. `take' makes the picture, of snapshot() or of a part of it that
+ * has the same beginning.
+ */
+static inline bool same_soon(const char *before, char *(*take)(void))
+{
+	const double until = seconds() + 10 * UNIDAX_PATIENCE;
+	char *now;
+	bool same;
+
+	for (;;) {
+		while (!may_be_unchanged(before) && seconds() < until)
+			nap_ms(5);
+		now = take();
 		same = !strcmp(before, now);
+		if (same || seconds() >= until)
+			break;
 		free(now);
-		if (same)
-			return true;
 		nap_ms(20);
 	}
-	return unchanged_since(before);
+	if (!same) {
+		print_lines_not_in("gone:", before, now);
+		print_lines_not_in("left behind:", now, before);
+	}
+	free(now);
+	return same;
+}
+
+static inline bool unchanged_soon(const char *before)
+{
+	return same_soon(before, snapshot);
 }
 
 #endif /* SNAPSHOT_H */

@@ -387,6 +387,14 @@ static inline void nap_ms(long ms)
 	nanosleep(&nap, NULL);
 }
 
+static inline double seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
 /* The exit code of a child, or minus the signal that ended it. */
 static inline int child_verdict(pid_t pid)
 {
