@@ -4,8 +4,8 @@
 # kselftest-mutants.sh [NAME]...
 #
 # What the selftests are worth: takes one release, look or clearing at a time out of the code, runs the
-# tests that are to notice on the stock kernel, and prints which of their cases did. What nobody misses
-# is a failure. Ends with "N passed, N failed, N skipped"; some twenty minutes on two processors.
+# tests that are to notice, mostly on the stock kernel, and prints which of their cases did. What nobody
+# misses is a failure. Ends with "N passed, N failed, N skipped"; some forty minutes on two processors.
 #
 # Variables: KDIR, the build folder of the kernel to run.
 set -euo pipefail
@@ -16,7 +16,8 @@ cd "$root"
 KDIR=${KDIR:-$(make -s --no-print-directory print-kdir)}
 export KDIR
 
-# name | what is not done | file | how it is taken out | tests, the likeliest first
+# name | what is not done | file | how it is taken out | tests, the likeliest first | the kernel that can
+# notice, where that is not the stock one
 mutants=(
 	"id|number of an instance|core/cxx/ids.hpp|/^\t\tida_free(/s/ida_free(.*)/(void)number_/|number_reuse subdivide"
 	"range|range in /proc/iomem|core/memory/backing.cc|/^\trelease_mem_region(/d|load_unload"
@@ -41,6 +42,26 @@ mutants=(
 	"bad-unmap|unmapping of a bad page|core/memory/memory_failure.cc|s/^\t\tunmap_mapping_range(.*/\t\t(void)pgoff, (void)size;/|memory_failure"
 	"bad-space|look for room beside bad pages|region/space.cc|s/if (bad == Bad::refused) {/if (false) {/|memory_failure"
 	"bad-leave|list of bad pages that outlives the module|core/memory/memory_failure.cc|s/^\tbad_pages->leave();/\t;/|memory_failure"
+	"names-gone|directories mappingN of what is removed|cdev/resize.cc|/^void Instance::end_changes()/,/^}/s/^\tmappings_.shrink_to(0);/\t;/|load_unload unwind"
+	"names-back|directories mappingN of a growth that failed|cdev/resize.cc|s/^\tif (!committed.ok())$/\tif (false)/|memory_failure"
+	"late-change|look of a change whether it comes too late|cdev/resize.cc|/^Result<Change> Instance::admit/,/^}/s/^\tTRY(cancellation.check());/\t;/|failure_window"
+	"precedence|precedence of the administrator's changes|cdev/resize.cc|s/authority == Authority::holder ? precedence_ : removal_/removal_/|security"
+	"end-holders|end of the holders' changes at removal|cdev/resize.cc|/^void Instance::end_changes()/,/^}/s/^\tprecedence_.cancel();/\t;/|security"
+	"usable|look of a change whether the memory is the kernel's|cdev/change.hpp|s/return live().usable() ? Result<>() : Error(-EBUSY);/return {};/|system_ram"
+	"fence|fence before the tail of a shrink|cdev/resize.cc|s/^\tlive->fence = from;/\t;/|resize_pins"
+	"fence-fault|look of a fault at the fence|cdev/fault.cc|s/^\t\tif (live->fence <= pgoff) .*/\t\tif (false)/|resize_pins resize_race_delayed"
+	"fence-around|end of what one fault maps at the fence|cdev/fault.cc|s/extent->before(live->fence)/extent->before(no_fence)/|fault_around resize_race_delayed"
+	"fence-down|end of the fence|cdev/resize.cc|s/^\t\tlive->fence = no_fence;/\t\t;/|resize_live resize_pins"
+	"fence-wake|waking of those at the fence|cdev/resize.cc|s/^\twake_up_all(&instance.fence_wait_);/\t;/|resize_pins"
+	"queue|end of the quarantine's queue|core/quarantine.cc|s/^class Queue .*/inline void keep(workqueue_struct *) {}\n&/;s/, destroy_workqueue>/, keep>/|unwind load_unload"
+	"queue-bound|freedom of the quarantine's queue from any processor|core/quarantine.cc|s/WQ_UNBOUND/0/|system_ram"
+	"early-asked|look who asked to be told early|core/memory/early_kill.cc|s/return flags & PF_MCE_PROCESS ? .*/return by_default;/|memory_failure"
+	"early-touched|look who has the bad page in its tables|core/memory/early_kill.cc|s/^\tif (!shift)$/\tif (false)/;s/if (!candidate.shift || /if (/|memory_failure"
+	"early-exec|look whether who asked is still that program|core/memory/early_kill.cc|s/if (!candidate.shift || .*/if (!candidate.shift)/|memory_failure"
+	"tracked|markers in a fault's way|cdev/tracked.cc|s/^\tif (!found_marker(vmf))/\tif (true)/|write_tracking|6.12"
+	"tracked-note|note of a marker in the entry|core/memory/compat.hpp|s/return pte_mkuffd_wp(\(.*\));$/return \1;/|write_tracking|6.12"
+	"bad-recall|bad pages of an earlier load|core/memory/bad_pages.cc|s/^\t\t\tadd({static_cast<unsigned long>(word.*/\t\t\t;/|memory_failure"
+	"lock|making of a spinlock|core/cxx/lock.cc|s/^\tspin_lock_init(&lock_);/\t;/|load_unload|debug"
 	"hand-over|clearing of what changes hands|region/space.cc|s/^\t\tif (clear)$/\t\tif (false \&\& clear)/|tenancy"
 	"keep|look at what is not to be cleared|providers/hmem/hmem.cc|s/keep.covers(platform.id, range)/false/|keep"
 	"ram-memory|System RAM|ram/ram.cc|s/TRY(check(offline_and_remove_memory(piece.start, piece.size)));/;/|system_ram"
@@ -60,14 +81,16 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 passed=0 failed=0 table=''
 for mutant in "${mutants[@]}"; do
-	IFS='|' read -r name what file edit tests <<<"$mutant"
+	IFS='|' read -r name what file edit tests kernel <<<"$mutant"
 	[ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
 	echo "kselftest-mutants: not done: $what ($file)"
 	# What a planted function replaces in a base class is local to its unit: not today's matter.
-	modules=$(scripts/modules.sh --flags=-Wno-subobject-linkage --edit="$file" --script="$edit") || exit 2
+	build=$KDIR
+	[ ! "$kernel" ] || build=$(scripts/kernels.sh "$kernel" build) || exit 2
+	modules=$(KDIR=$build scripts/modules.sh --flags=-Wno-subobject-linkage --edit="$file" --script="$edit") || exit 2
 	caught=''
 	for t in $tests; do
-		UNIDAX_MODULES=$modules scripts/kselftest.sh "$t" >"$log" 2>&1 || true
+		UNIDAX_MODULES=$modules scripts/kselftest.sh ${kernel:+--kernel=$kernel} "$t" >"$log" 2>&1 || true
 		# The first case that fails by name; where the machine went down, the test.
 		caught=$(sed -n 's/^FAILED: \([a-z0-9_.]*\) .*/\1/p' "$log" | head -n 1)
 		[ ! "$caught" ] || break
