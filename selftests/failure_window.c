@@ -318,17 +318,12 @@ static const char *hammered(state *self, int (*deed)(state *), int *ret)
 /* Returns in how many windows of the step something was got hold of. */
 #define SWEEP_STEP(_op, _step, _before) ({					\
 	const unsigned int _windows = self->windows;				\
-	char _text[200];							\
 	int _nth, _load = 0, _result;						\
 	for (_nth = 0; _nth < MOST_CALLS; _nth++) {				\
 		const char *_open;						\
 		long long _hits;						\
-		snprintf(_text, sizeof(_text),					\
-			 "func=%s ret=%ld comm=" VICTIM " after=%d times=1 delay=%d%s%s", \
-			 (_step)->func, (_step)->ret, _nth, DELAY_MS,		\
-			 (_step)->caller ? " caller=" : "",			\
-			 (_step)->caller ? (_step)->caller : "");		\
-		_load = image_load(&self->override, _text);			\
+		_load = image_load(&self->override,				\
+				   step_override(_step, _nth, DELAY_MS));	\
 		if (_load)							\
 			break;							\
 		_result = 0;							\
@@ -366,39 +361,19 @@ static const char *hammered(state *self, int (*deed)(state *), int *ret)
 
 /* --- operations -------------------------------------------------------- */
 
-/* Of reserved memory not all, so that making it takes no time. */
-static const char *parameters(state *self)
-{
-	unsigned long long start, size;
-	static char text[64];
-
-	text[0] = '\0';
-	if (self->which == PROVIDER_RESERVED && reserved_range(&start, &size))
-		snprintf(text, sizeof(text), "range=%#lx@%#llx", MIB(32), start + MIB(112));
-	return text;
-}
-
 static int bind_region(state *self)
 {
-	if (self->which == PROVIDER_RESERVED)
-		return image_load(&self->provider, parameters(self));
-	return sysfs_write(HMEM_DRIVER "/bind", "hmem.0");
+	return region_make(self->which, &self->provider);
 }
 
 static int unbind_region(state *self)
 {
-	if (self->which == PROVIDER_RESERVED)
-		return module_unload(UNIDAX_RESERVED_MODULE);
-	return sysfs_write(HMEM_DRIVER "/unbind", "hmem.0");
+	return region_unmake(self->which);
 }
 
 static int region_write(state *self, const char *attribute, const char *text)
 {
-	char path[PATH_MAX + 64];
-
-	snprintf(path, sizeof(path), UNIDAX_CLASS "/%s/device/dax_region/%s", self->base.name,
-		 attribute);
-	return sysfs_write(path, text);
+	return region_of_write(self->base.name, attribute, text);
 }
 
 static int create(state *self)
@@ -426,7 +401,7 @@ static const struct operation
 
 #define LOAD() do {								\
 	ASSERT_EQ(0, image_load(&self->core, ""));				\
-	ASSERT_EQ(0, image_load(&self->provider, parameters(self)));		\
+	ASSERT_EQ(0, image_load(&self->provider, region_parameters(self->which)));		\
 	ASSERT_EQ(0, make_nodes(self));						\
 } while (0)
 

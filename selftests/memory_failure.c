@@ -52,22 +52,12 @@ FIXTURE_SETUP(memory_failure)
 	self->bad = self->unit + (self->unit == PAGE ? 0 : 5 * PAGE);
 	if (geteuid() || !region_find(variant->align, &self->region))
 		return;
-	ASSERT_EQ(0, region_empty(&self->region));
-	ASSERT_EQ(0, instance_create_sized(&self->region, self->a, self->size));
-	self->fd = instance_open(self->a, O_RDWR);
-	ASSERT_LE(0, self->fd);
-	self->p = map_shared(self->fd, self->size, 0);
-	ASSERT_NE(MAP_FAILED, self->p);
+	ASSERT_STREQ("", instance_alone(&self->region, self->size, self->a, &self->fd, &self->p));
 }
 
 static void let_go(FIXTURE_DATA(memory_failure) *self)
 {
-	if (self->p)
-		munmap(self->p, self->size);
-	self->p = NULL;
-	if (self->fd >= 0)
-		close(self->fd);
-	self->fd = -1;
+	instance_let_go(&self->fd, &self->p, self->size);
 }
 
 FIXTURE_TEARDOWN(memory_failure)

@@ -470,6 +470,24 @@ static inline int provider_reload(const char *parameters)
 	return ret ? ret : module_load(provider, parameters ? parameters : own);
 }
 
+/*
+ * Load a provider whose range somebody may still hold, within so many seconds, and find the region.
+ */
+static inline bool provider_load_soon(const char *provider, const char *parameters,
+				      unsigned long align, struct region *region, double limit)
+{
+	double until;
+
+	for (until = seconds() + limit; seconds() < until; nap_ms(50)) {
+		if (module_load(provider, parameters))
+			continue;
+		if (region_find(align, region))
+			return true;
+		module_unload(provider);
+	}
+	return false;
+}
+
 /* All modules anew, the core with these parameters: 0 or a negative errno. */
 static inline int stack_reload_with(const char *core)
 {
@@ -508,6 +526,32 @@ static inline int instance_open(const char *name, int flags)
 
 	snprintf(node, sizeof(node), "/dev/%s", name);
 	return try_open(node, flags);
+}
+
+/* The only device of a region, of some size, open and mapped; "", or what cannot be done. */
+static inline const char *instance_alone(const struct region *region, unsigned long size,
+					 char *name, int *fd, char **p)
+{
+	if (region_empty(region))
+		return "cannot empty the region";
+	if (instance_create_sized(region, name, size))
+		return "cannot make a device";
+	*fd = instance_open(name, O_RDWR);
+	if (*fd < 0)
+		return "cannot open it";
+	*p = map_shared(*fd, size, 0);
+	return *p == MAP_FAILED ? "cannot map it" : "";
+}
+
+/* The descriptor and the mapping of one, of which either may be gone. */
+static inline void instance_let_go(int *fd, char **p, unsigned long size)
+{
+	if (*p)
+		munmap(*p, size);
+	*p = NULL;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
 }
 
 static inline dev_t instance_devt(const char *name)

@@ -424,7 +424,7 @@ TEST_F(resize_pins, unload_during_a_drain)
 	unsigned long unit = self->unit;
 	const char *provider = loaded_provider();
 	char parameters[1024], *held;
-	double start, until;
+	double start;
 	pid_t pid;
 	int ret;
 
@@ -467,14 +467,7 @@ TEST_F(resize_pins, unload_during_a_drain)
 	close(self->fd);
 	self->fd = -1;
 	/* The range is free again, as soon as core has noticed. */
-	for (until = seconds() + 10; seconds() < until; nap_ms(50)) {
-		if (!module_load(provider, parameters)) {
-			if (region_find(variant->align, &self->region))
-				break;
-			module_unload(provider);
-		}
-	}
-	ASSERT_TRUE(region_find(variant->align, &self->region));
+	ASSERT_TRUE(provider_load_soon(provider, parameters, variant->align, &self->region, 10));
 }
 
 /*
@@ -512,12 +505,8 @@ FIXTURE_SETUP(resize_starved)
 	self->unit = variant->align;
 	if (geteuid() || !region_find(variant->align, &self->region))
 		return;
-	ASSERT_EQ(0, region_empty(&self->region));
-	ASSERT_EQ(0, instance_create_sized(&self->region, self->a, 4 * self->unit));
-	self->fd = instance_open(self->a, O_RDWR);
-	ASSERT_LE(0, self->fd);
-	self->p = map_shared(self->fd, 4 * self->unit, 0);
-	ASSERT_NE(MAP_FAILED, self->p);
+	ASSERT_STREQ("", instance_alone(&self->region, 4 * self->unit, self->a, &self->fd,
+					&self->p));
 	self->timeout = set_timeout_ms(1000 * PATIENCE);
 	ASSERT_LT(0, self->timeout);
 }
@@ -526,8 +515,7 @@ FIXTURE_TEARDOWN(resize_starved)
 {
 	if (!self->region.dir[0])
 		return;
-	munmap(self->p, 4 * self->unit);
-	close(self->fd);
+	instance_let_go(&self->fd, &self->p, 4 * self->unit);
 	set_timeout_ms(self->timeout);
 	EXPECT_EQ(0, region_restore(&self->region));
 	EXPECT_TRUE(region_adds_up(&self->region));

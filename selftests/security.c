@@ -503,7 +503,7 @@ TEST_F(security, unload_ends_everything)
 	struct pinned pinned = { u, ~0U };
 	const char *provider = loaded_provider();
 	char parameters[1024];
-	double start, until;
+	double start;
 
 	REQUIRE_HOLDER();
 	REQUIRE_PROVIDER_MODULE(provider);
@@ -523,14 +523,8 @@ TEST_F(security, unload_ends_everything)
 	EXPECT_GT(AT_MOST, seconds() - start);
 	dismiss(self->crew, &self->busy);
 	/* As soon as core has noticed that the page is free. */
-	for (until = seconds() + AT_MOST; seconds() < until; nap_ms(50)) {
-		if (!module_load(provider, parameters)) {
-			if (region_find(variant->align, &self->region))
-				break;
-			module_unload(provider);
-		}
-	}
-	ASSERT_TRUE(region_find(variant->align, &self->region));
+	ASSERT_TRUE(provider_load_soon(provider, parameters, variant->align, &self->region,
+				       AT_MOST));
 }
 
 /* --- how much ---------------------------------------------------------------- */

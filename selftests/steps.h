@@ -96,4 +96,51 @@ static const struct step create_steps[] = {
 
 #define OVERRIDE "/sys/module/unidax_override/parameters"
 
+/*
+ * What unidax_override is told, to make the nth call of a step fail, from 0, once it has slept so
+ * many milliseconds.
+ */
+static inline const char *step_override(const struct step *step, int nth, unsigned int delay_ms)
+{
+	static char text[200];
+
+	snprintf(text, sizeof(text), "func=%s ret=%ld comm=" VICTIM " after=%d times=1 delay=%u%s%s",
+		 step->func, step->ret, nth, delay_ms, step->caller ? " caller=" : "",
+		 step->caller ? step->caller : "");
+	return text;
+}
+
+/* --- what the steps are steps of --------------------------------------- */
+
+/*
+ * What the provider is told. Reserved memory is cut so that it lies in two memory blocks: there is
+ * a page map for each, and making it takes no time. Of soft-reserved memory the machine is to have
+ * as much.
+ */
+static inline const char *region_parameters(enum provider which)
+{
+	unsigned long long start, size;
+	static char text[64];
+
+	text[0] = '\0';
+	if (which == PROVIDER_RESERVED && reserved_range(&start, &size))
+		snprintf(text, sizeof(text), "range=%#lx@%#llx", MIB(32), start + MIB(112));
+	return text;
+}
+
+/* On hmem the module stays and its driver is told to bind. */
+static inline int region_make(enum provider which, const struct image *provider)
+{
+	if (which == PROVIDER_RESERVED)
+		return image_load(provider, region_parameters(which));
+	return sysfs_write(HMEM_DRIVER "/bind", "hmem.0");
+}
+
+static inline int region_unmake(enum provider which)
+{
+	if (which == PROVIDER_RESERVED)
+		return module_unload(UNIDAX_RESERVED_MODULE);
+	return sysfs_write(HMEM_DRIVER "/unbind", "hmem.0");
+}
+
 #endif /* STEPS_H */

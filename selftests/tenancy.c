@@ -6,11 +6,11 @@
  * for memory that loses its bytes and for memory that keeps them.
  */
 #define _GNU_SOURCE
-#include <grp.h>
 #include "unidax_test.h"
 #include "kselftest_harness.h"
 #include "module_test.h"
 #include "resize.h"
+#include "user.h"
 
 #define HIS 1000
 #define HERS 1001
@@ -32,11 +32,6 @@ FIXTURE_VARIANT_ADD(tenancy, volatile_2m) { .align = MIB(2) };
 FIXTURE_VARIANT_ADD(tenancy, persistent_2m) { .align = MIB(2), .persistent = true };
 
 /* --- users ------------------------------------------------------------- */
-
-static bool become(uid_t uid)
-{
-	return !setgroups(0, NULL) && !setresgid(uid, uid, uid) && !setresuid(uid, uid, uid);
-}
 
 /* The node is the user's, and root lets the size be the user's affair, where root is asked. */
 static int give_to(const char *name, const struct region *region, uid_t uid)

@@ -191,24 +191,9 @@ static int unload(state *self)
 	return module_unload(UNIDAX_CORE);
 }
 
-/*
- * Reserved memory is cut so that it lies in two memory blocks: there is a page map
- * for each. Of soft-reserved memory the machine is to have as much.
- */
-static const char *parameters(state *self)
-{
-	unsigned long long start, size;
-	static char text[64];
-
-	text[0] = '\0';
-	if (self->which == PROVIDER_RESERVED && reserved_range(&start, &size))
-		snprintf(text, sizeof(text), "range=%#lx@%#llx", MIB(32), start + MIB(112));
-	return text;
-}
-
 static int load_provider(state *self)
 {
-	return image_load(&self->provider, parameters(self));
+	return image_load(&self->provider, region_parameters(self->which));
 }
 
 static int unload_provider(state *self)
@@ -216,28 +201,19 @@ static int unload_provider(state *self)
 	return module_unload(provider_name(self->which));
 }
 
-/* On hmem the module stays and its driver is told to bind. */
 static int bind_region(state *self)
 {
-	if (self->which == PROVIDER_RESERVED)
-		return load_provider(self);
-	return sysfs_write(HMEM_DRIVER "/bind", "hmem.0");
+	return region_make(self->which, &self->provider);
 }
 
 static int unbind_region(state *self)
 {
-	if (self->which == PROVIDER_RESERVED)
-		return unload_provider(self);
-	return sysfs_write(HMEM_DRIVER "/unbind", "hmem.0");
+	return region_unmake(self->which);
 }
 
 static int region_write(state *self, const char *attribute, const char *text)
 {
-	char path[PATH_MAX + 64];
-
-	snprintf(path, sizeof(path), UNIDAX_CLASS "/%s/device/dax_region/%s", self->dev.name,
-		 attribute);
-	return sysfs_write(path, text);
+	return region_of_write(self->dev.name, attribute, text);
 }
 
 /* The name of the instance with the number i in the same region. */
@@ -347,16 +323,10 @@ static const char *watched(state *self, int (*deed)(state *), int *ret, bool tak
 	UNDO(_op, _things, _before);						\
 	for (_i = 0; _i < ARRAY_SIZE(_steps); _i++) {				\
 		const struct step *_step = &(_steps)[_i];			\
-		char _text[160];						\
 		int _nth, _load = 0, _result = 0;				\
 		long long _hits = 0;						\
 		for (_nth = 0; _nth < MOST_CALLS; _nth++) {			\
-			snprintf(_text, sizeof(_text),				\
-				 "func=%s ret=%ld comm=" VICTIM " after=%d times=1%s%s", \
-				 _step->func, _step->ret, _nth,			\
-				 _step->caller ? " caller=" : "",		\
-				 _step->caller ? _step->caller : "");		\
-			_load = image_load(&self->override, _text);		\
+			_load = image_load(&self->override, step_override(_step, _nth, 0)); \
 			if (_load)						\
 				break;						\
 			/* It is to be seen before it is overridden. */		\

@@ -16,10 +16,15 @@
 
 #define NOBODY 65534
 
+static inline bool become(uid_t uid)
+{
+	return !setgroups(0, NULL) && !setresgid(uid, uid, uid) && !setresuid(uid, uid, uid) &&
+	       geteuid() == uid;
+}
+
 static inline bool become_nobody(void)
 {
-	return !setgroups(0, NULL) && !setresgid(NOBODY, NOBODY, NOBODY) &&
-	       !setresuid(NOBODY, NOBODY, NOBODY) && geteuid() == NOBODY;
+	return become(NOBODY);
 }
 
 static inline bool write_own(const char *file, const char *text)

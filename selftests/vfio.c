@@ -135,12 +135,7 @@ FIXTURE_SETUP(vfio)
 	if (geteuid() || !region_find(variant->align, &self->region))
 		return;
 	self->missing = edu_group(self->group, sizeof(self->group));
-	ASSERT_EQ(0, region_empty(&self->region));
-	ASSERT_EQ(0, instance_create_sized(&self->region, self->a, self->size));
-	self->fd = instance_open(self->a, O_RDWR);
-	ASSERT_LE(0, self->fd);
-	self->p = map_shared(self->fd, self->size, 0);
-	ASSERT_NE(MAP_FAILED, self->p);
+	ASSERT_STREQ("", instance_alone(&self->region, self->size, self->a, &self->fd, &self->p));
 	self->timeout = set_timeout_ms(200);
 	ASSERT_LT(0, self->timeout);
 }
@@ -148,12 +143,7 @@ FIXTURE_SETUP(vfio)
 static void let_go(FIXTURE_DATA(vfio) *self)
 {
 	container_close(&self->container);
-	if (self->p)
-		munmap(self->p, self->size);
-	self->p = NULL;
-	if (self->fd >= 0)
-		close(self->fd);
-	self->fd = -1;
+	instance_let_go(&self->fd, &self->p, self->size);
 }
 
 FIXTURE_TEARDOWN(vfio)
