@@ -295,6 +295,108 @@ TEST_F_TIMEOUT(system_ram, there_and_back, 120)
 	munmap(p, used);
 }
 
+/* --- beside the kernel's own driver ------------------------------------- */
+
+/* What user space sees of memory that is System RAM: tiers, nodes, memory blocks, zones, lsmem. */
+static char *ram_picture(int node)
+{
+	struct text text = { 0 };
+	char path[PATH_MAX], line[512];
+	FILE *f;
+
+	text_add_all(&text, "/sys/devices/virtual/memory_tiering/*/*", text_add_attribute);
+	text_add_all(&text, "/sys/devices/system/node/*", text_add_attribute);
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d", node);
+	text_add_dir(&text, path, "");
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/distance", node);
+	text_add_attribute(&text, path);
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/access0/*", node);
+	text_add_all(&text, path, text_add_attribute);
+	text_add_all(&text, MEMORY "/memory*/*", text_add_attribute);
+	text_add_zones(&text);
+	text_add(&text, "node %d: %lu bytes, all: %lu\n", node, mem_total(node), mem_total(-1));
+	f = popen("lsmem -a -o RANGE,SIZE,STATE,REMOVABLE,BLOCK,NODE,ZONES 2>&1", "r");
+	while (f && fgets(line, sizeof(line), f))
+		text_add(&text, "lsmem: %s", line);
+	if (f)
+		pclose(f);
+	return text.data;
+}
+
+#define BUS "/sys/bus/dax/drivers"
+
+/* The kernel's own drivers have the memory, and it is System RAM; "", or what cannot be done. */
+static const char *kmem_up(void)
+{
+	if (system("modprobe dax_hmem && modprobe device_dax && modprobe kmem"))
+		return "no kmem";
+	/* Newer kernels make it System RAM by themselves. */
+	if (access(BUS "/kmem/dax0.0", F_OK)) {
+		if (sysfs_write(BUS "/device_dax/unbind", "dax0.0"))
+			return "device_dax does not let go of dax0.0";
+		sysfs_write(BUS "/kmem/new_id", "dax0.0");
+	}
+	return access(BUS "/kmem/dax0.0", F_OK) ? "kmem does not take dax0.0" : "";
+}
+
+static const char *kmem_down(unsigned long long start, unsigned long size, unsigned long block)
+{
+	unsigned long at;
+
+	for (at = 0; at < size; at += block)
+		if (block_write(start + at, block, "offline"))
+			return "a block does not go offline";
+	if (sysfs_write(BUS "/kmem/unbind", "dax0.0"))
+		return "kmem does not let go of dax0.0";
+	if (module_unload_soon("kmem", 10) || module_unload_soon("device_dax", 10) ||
+	    module_unload_soon("dax_hmem", 10))
+		return "the kernel's own drivers stay";
+	return "";
+}
+
+/* Whichever driver gives it to the kernel, it is the same memory there. */
+TEST_F_TIMEOUT(system_ram, as_kmem_makes_it, 120)
+{
+	const char *provider = loaded_provider(), *why;
+	char parameters[2048], *ours, *kmems;
+	int node;
+
+	REQUIRE_RAM();
+	ASSERT_STREQ(UNIDAX_HMEM, provider);
+	loaded_parameters(provider, parameters, sizeof(parameters));
+	node = dax_number(self->a, "target_node");
+	ASSERT_EQ(0, sysfs_write(MEMORY "/auto_online_blocks", "online_movable"));
+	ASSERT_EQ(0, instance_delete(&self->region, self->b));
+	ASSERT_EQ(0, dax_resize(self->a, self->region.size));
+	ASSERT_EQ(0, set_mode(self->a, "system-ram"));
+	ours = ram_picture(node);
+	ASSERT_EQ(0, set_mode(self->a, "devdax"));
+	close(self->fd);
+	self->fd = -1;
+	ASSERT_EQ(0, module_unload(provider));
+	ASSERT_EQ(0, module_unload_soon(UNIDAX_CORE, 20));
+
+	why = kmem_up();
+	if (*why) {
+		TH_LOG("%s", why);
+	} else {
+		kmems = ram_picture(node);
+		EXPECT_STREQ("", kmem_down(self->region.start, self->region.size, self->block));
+		EXPECT_EQ(0, strcmp(kmems, ours));
+		print_lines_not_in("kmem only:", kmems, ours);
+		print_lines_not_in("unidax only:", ours, kmems);
+		/* It has seen the memory. */
+		EXPECT_NE(NULL, strstr(kmems, "Movable"));
+		free(kmems);
+	}
+	free(ours);
+	ASSERT_EQ(0, module_load(UNIDAX_CORE, ""));
+	ASSERT_EQ(0, module_load(provider, parameters));
+	ASSERT_EQ(0, region_restore(&self->region));
+	if (*why)
+		SKIP(return, "%s", why);
+}
+
 /* --- what it is used for ----------------------------------------------- */
 
 /* The use of a block as `mode' says it: the zone it is in, or offline. */
