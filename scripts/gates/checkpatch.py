@@ -59,7 +59,7 @@ GROUPS = [
                                  "scripts/debian/*", ".ci/run"),
      ["--types", ",".join(ANY_TEXT)]),
     ("programs", ("scripts/demo/*.c", "scripts/bench/*.c", "selftests/*.[ch]"), ["--ignore", ",".join(KERNEL_ONLY)]),
-    ("kernel C and documents", ("*.c", "*.h", "*Kbuild*", "*Kconfig*", "*Makefile*", "*.rst", "Documentation/ABI/*", "*README.md"),
+    ("kernel C and documents", ("*.c", "*.h", "*Kbuild*", "*Kconfig*", "*Makefile*", "*.rst", "Documentation/ABI/*", "*.md"),
      []),
 ]
 # Kernel C among the selftests.
@@ -98,7 +98,7 @@ EXCEPTIONS = [
 
 # Programs among the texts start with their own first line; data has no comments, or no author.
 LICENCE = re.compile(r"SPDX-License-Identifier: (GPL-2\.0(-only)?( WITH Linux-syscall-note)?)( \*/)?$")
-NO_LICENCE = ("COPYING", "MAINTAINERS", "*README.md", "*.gitignore", "selftests/config", "selftests/settings",
+NO_LICENCE = ("COPYING", "MAINTAINERS", "*.md", "*.gitignore", "selftests/config", "selftests/settings",
               "Documentation/ABI/*", "Documentation/performance/*.txt", "*.svg", "*.json", "scripts/debian/control",
               "scripts/debian/copyright", "scripts/debian/unidax-dkms.*", "scripts/debian/examples/*.conf",
               "scripts/debian/source/format")
