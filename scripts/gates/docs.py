@@ -116,8 +116,9 @@ def script(name):
 
 
 def placeholder(word):
-    """Whether a word stands for another: NAME, FOLDER, daxR.I, ..."""
-    return bool(re.search(r"\.\.\.|…|[<>$(){}|\\]", word) or re.search(r"(^|/)[A-Z][A-Z_]+($|/)", word.split("=")[0]))
+    """Whether a word stands for another: NAME, selftests/NAME.c, daxR.I, ..."""
+    word = word.split("=")[0]
+    return bool(re.search(r"\.\.\.|…|[<>$(){}|\\]|(^|/)[A-Z][A-Z_]+($|/)|/NAME\.", word))
 
 
 def check_path(word, exceptions):
