@@ -29,7 +29,7 @@
 namespace unidax::region {
 namespace {
 
-/* By this object, not by its text, a cover is known. */
+/* The address of this object marks a cover; its text is only for /proc/iomem. */
 constexpr char cover_name[] = "dax_cover";
 
 void free_cover(resource *cover)

@@ -148,7 +148,7 @@ void Region::unclaim(const Extent &extent)
 
 void Region::unclaim(const ExtentMap &extents)
 {
-	/* Not the tree but the reader of a trace wants an order: the last one first. */
+	/* The tree takes any order. The last one goes first, so that a trace is easy to read. */
 	extents.for_each_from_last([this](const Extent &extent) {
 		lock_.assert_held();
 		unclaim(extent);
