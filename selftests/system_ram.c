@@ -237,12 +237,20 @@ static int put_to_use(FIXTURE_DATA(system_ram) *self)
 
 /* --- there and back ---------------------------------------------------- */
 
-/* Put pages into a node; 0, or -1 and errno. */
+/*
+ * Put pages into a node; 0, or -1 and errno. The kernel tells its cpusets in a worker that a node
+ * has got memory, and until then it is EINVAL.
+ */
 static long bind_to(void *p, size_t length, int node)
 {
+	const double until = seconds() + 5 * UNIDAX_PATIENCE;
 	unsigned long mask = 1UL << node;
+	long ret;
 
-	return syscall(SYS_mbind, p, length, MPOL_BIND, &mask, 64, 0);
+	do {
+		ret = syscall(SYS_mbind, p, length, MPOL_BIND, &mask, 64, 0);
+	} while (ret && errno == EINVAL && seconds() < until && (nap_ms(10), true));
+	return ret;
 }
 
 TEST_F_TIMEOUT(system_ram, there_and_back, 120)
