@@ -57,7 +57,7 @@ mutants=(
 	"queue-bound|freedom of the quarantine's queue from any processor|region/quarantine.cc|s/WQ_UNBOUND/0/|system_ram"
 	"early-asked|look who asked to be told early|core/memory/early_kill.cc|s/return flags & PF_MCE_PROCESS ? .*/return by_default;/|memory_failure"
 	"early-touched|look who has the bad page in its tables|core/memory/early_kill.cc|s/^\tif (!shift)$/\tif (false)/;s/if (!candidate.shift .. /if (/|memory_failure"
-	"tracked|markers in a fault's way|cdev/tracked.cc|s/^\tif (!found_marker(vmf))/\tif (true)/|write_tracking|6.12"
+	"tracked|markers in a fault's way|cdev/tracked.cc|s/^\tif (!found_marker(vmf))/\tif ((void)found_marker(vmf), true)/|write_tracking|6.12"
 	"tracked-note|note of a marker in the entry|core/memory/compat.hpp|s/return pte_mkuffd_wp(\(.*\));$/return \1;/|write_tracking|6.12"
 	"bad-recall|bad pages of an earlier load|core/memory/bad_pages.cc|s/^\t\t\tadd({static_cast<unsigned long>(word.*/\t\t\t;/|memory_failure"
 	"lock|making of a spinlock|core/cxx/lock.cc|s/^\tspin_lock_init(&lock_);/\t;/|load_unload|debug"
