@@ -88,6 +88,11 @@ template <u64 Size> struct MappingOps {
 			return VM_FAULT_SIGBUS;
 		if (bad_pages->any(pfn, Pages::from_bytes(Size))) [[unlikely]]
 			return VM_FAULT_HWPOISON;
+		/* The kernel asks for a smaller entry, or fault() does. */
+		if constexpr (Entry > PAGE_SIZE) {
+			if (!compat::takes_entry(pfn, Entry))
+				return VM_FAULT_FALLBACK;
+		}
 		test_delay();
 
 		/* Nothing, if the entry is as large as the page. */
@@ -121,8 +126,12 @@ template <u64 Size> struct MappingOps {
 	static vm_fault_t fault(vm_fault *vmf, [[maybe_unused]] u64 entry)
 	{
 		if constexpr (Size > PAGE_SIZE) {
-			if (entry == PMD_SIZE)
-				return map<PMD_SIZE>(*vmf);
+			if (entry == PMD_SIZE) {
+				const vm_fault_t result = map<PMD_SIZE>(*vmf);
+
+				if (result != VM_FAULT_FALLBACK)
+					return result;
+			}
 		}
 		return map<PAGE_SIZE>(*vmf);
 	}
@@ -208,8 +217,9 @@ template <u64 Size> struct MappingOps {
 
 	static constexpr bool loses_pmd = Size == PMD_SIZE && compat::madvise_loses_pmd;
 	static constexpr bool loses_pud = Size == PUD_SIZE;
+	/* Where entries count, what is lost stays in use for good: see compat::flush_tlbs(). */
 	static constexpr bool mremap_needs_flush =
-		loses_pmd || (loses_pud && compat::mremap_loses_pud);
+		!compat::entries_count && (loses_pmd || (loses_pud && compat::mremap_loses_pud));
 };
 
 /*

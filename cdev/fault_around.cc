@@ -18,11 +18,16 @@
  * here decides about protection or memory types. Bad pages are left out, for a touch of them shall
  * meet the fault handler, and so are entries that exist, whatever they are.
  *
+ * Where entries count, a copy would be one that nobody has counted. There the kernel makes each of
+ * them, in one walk and one hold of the lock for each.
+ *
  * Wraps apply_to_page_range() in include/linux/mm.h, for the sake of the page table's lock, which
  * its callback is called with. The entries of one page table lie side by side.
  */
 #include "cdev/fault_around.hpp"
+#include "core/cxx/lock.hpp"
 #include "core/memory/bad_pages.hpp"
+#include "core/memory/compat.hpp"
 #include "core/params.h"
 
 namespace unidax::cdev {
@@ -31,19 +36,39 @@ namespace {
 /* Pages; the smallest window, and how thinly a window may be populated to be doubled. */
 constexpr unsigned int smallest = 16, sparseness = 16;
 
+/* Entries of a page table that are free, by their indices. */
+class FreePages {
+public:
+	void add(unsigned int i) { bits_[i / BITS_PER_LONG] |= BIT(i % BITS_PER_LONG); }
+
+	/** visit() - call @visit(index) for each of them, in order. */
+	template <class Visit> void visit(Visit visit) const
+	{
+		for (unsigned int word = 0; word < words; word++) {
+			for (unsigned long bits = bits_[word]; bits; bits &= bits - 1)
+				visit(word * BITS_PER_LONG + __ffs(bits));
+		}
+	}
+
+private:
+	static constexpr unsigned int words = PTRS_PER_PTE / BITS_PER_LONG;
+
+	unsigned long bits_[words] = {};
+};
+
 /* The part of a page table that a fault may look at and fill. Indices are those of its entries. */
 class PageTable {
 public:
 	/*
 	 * The entries from @low to before @high belong to the fault's VMA and extent.
 	 *
-	 * SAFETY: the page table's page stays while a fault is in a VMA that it maps: who frees it
-	 * unmaps that VMA first. Without the page table's lock its entries are only a hint.
+	 * SAFETY: @entries is the page table's page. It stays while a fault is in a VMA that it
+	 * maps, for who frees it unmaps that VMA first; or, where empty ones are freed at any time,
+	 * for a grace period. Without the page table's lock its entries are only a hint.
 	 */
-	PageTable(const vm_fault &vmf, Pfn pfn, unsigned int low, unsigned int high)
+	PageTable(const vm_fault &vmf, pte_t *entries, Pfn pfn, unsigned int low, unsigned int high)
 		: vma_(*vmf.vma), address_(vmf.address & PAGE_MASK), pfn_(pfn),
-		  at_(pte_index(vmf.address)), low_(low), high_(high),
-		  entries_(pte_offset_kernel(vmf.pmd, 0))
+		  at_(pte_index(vmf.address)), low_(low), high_(high), entries_(entries)
 	{}
 
 	/**
@@ -108,6 +133,23 @@ public:
 		return !pte_none(entry_at(at_));
 	}
 
+	/**
+	 * find_free() - the pages of a window of @size pages that are not mapped and not bad, but
+	 * for the fault's own.
+	 */
+	[[nodiscard]] FreePages find_free(unsigned int size) const
+	{
+		FreePages found;
+		const unsigned int end = end_of(size);
+
+		for (unsigned int i = begin_of(size); i < end; i++) {
+			if (i != at_ && pte_none(entry_at(i)) &&
+			    !bad_pages->any(pfn_of(i), Pages{1}))
+				found.add(i);
+		}
+		return found;
+	}
+
 private:
 	[[nodiscard]] pte_t entry_at(unsigned int i) const { return ptep_get(&entries_[i]); }
 	[[nodiscard]] Pfn pfn_of(unsigned int i) const { return {pfn_.n + i - at_}; }
@@ -169,7 +211,7 @@ private:
 	 */
 	[[nodiscard]] pgprot_t protection_like(pte_t model) const
 	{
-		const pte_t clean = pte_clear_uffd_wp(pte_mkclean(pte_clear_soft_dirty(model)));
+		const pte_t clean = compat::clear_mark(pte_mkclean(pte_clear_soft_dirty(model)));
 
 		if (pte_write(pfn_pte(pfn_.n, vma_.vm_page_prot)))
 			return pte_pgprot(clean);
@@ -193,6 +235,57 @@ unsigned int window_limit(const vm_area_struct &vma)
 	return rounddown_pow_of_two(smaller<unsigned int>(pages, PTRS_PER_PTE));
 }
 
+/* The part of the page table @entries that belongs to the VMA and to @extent. */
+PageTable table_for(const vm_fault &vmf, pte_t *entries, Pgoff pgoff, const Extent &extent)
+{
+	const vm_area_struct &vma = *vmf.vma;
+	const unsigned long address = vmf.address & PAGE_MASK;
+	const unsigned long at = pte_index(address);
+	const unsigned long below =
+		smaller((address - vma.vm_start) >> PAGE_SHIFT, (pgoff - extent.pgoff).n);
+	const unsigned long above =
+		smaller((vma.vm_end - address) >> PAGE_SHIFT, (extent.end() - pgoff).n);
+
+	return PageTable(vmf, entries, extent.pfn + (pgoff - extent.pgoff), at - smaller(at, below),
+			 at + smaller<unsigned long>(PTRS_PER_PTE - at, above));
+}
+
+/* What to map beside the fault's page. */
+template <class Fault>
+FreePages find_neighbours(const Fault &vmf, Pgoff pgoff, const Extent &extent, unsigned int limit)
+{
+	/* An empty page table may go at any time: what is found is a hint. */
+	const RcuReader reader;
+	const pmd_t pmd = READ_ONCE(*vmf.pmd);
+
+	if (pmd_none(pmd) || pmd_leaf(pmd))
+		return {};
+
+	/* SAFETY: a PMD that is no leaf has the address of such a table. */
+	pte_t *const entries = reinterpret_cast<pte_t *>(pmd_page_vaddr(pmd));
+	const PageTable table = table_for(vmf, entries, pgoff, extent);
+	const unsigned int size = table.window(limit);
+
+	if (size == 1)
+		return {};
+	return table.find_free(size);
+}
+
+/* The fault's own page is left to the caller. */
+template <class Fault>
+void map_neighbours(const Fault &vmf, Pgoff pgoff, const Extent &extent, unsigned int limit)
+{
+	const unsigned long address = vmf.address & PMD_MASK;
+	/* Of the address: what is not the VMA's or the extent's is not looked at. */
+	const unsigned long first =
+		(extent.pfn + (pgoff - extent.pgoff)).n - pte_index(vmf.address);
+
+	find_neighbours(vmf, pgoff, extent, limit).visit([&](unsigned int i) {
+		/* Whatever stands in its way, its own fault will tell. */
+		(void)compat::insert_unwritten(vmf, address + i * PAGE_SIZE, Pfn{first + i});
+	});
+}
+
 struct Request {
 	PageTable table;
 	unsigned int size;
@@ -208,17 +301,14 @@ bool map_around(const vm_fault &vmf, Pgoff pgoff, const Extent &extent)
 
 	if (limit == 1)
 		return false;
+	if constexpr (compat::entries_count) {
+		map_neighbours(vmf, pgoff, extent, limit);
+		return false;
+	}
 
 	const unsigned long address = vmf.address & PAGE_MASK;
-	const unsigned long at = pte_index(address);
-	const unsigned long below =
-		smaller((address - vma.vm_start) >> PAGE_SHIFT, (pgoff - extent.pgoff).n);
-	const unsigned long above =
-		smaller((vma.vm_end - address) >> PAGE_SHIFT, (extent.end() - pgoff).n);
 	Request request = {
-		.table =
-			PageTable(vmf, extent.pfn + (pgoff - extent.pgoff), at - smaller(at, below),
-				  at + smaller<unsigned long>(PTRS_PER_PTE - at, above)),
+		.table = table_for(vmf, pte_offset_kernel(vmf.pmd, 0), pgoff, extent),
 		.size = 1,
 		.mapped = false,
 	};

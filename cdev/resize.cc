@@ -307,7 +307,7 @@ Result<bool> Instance::drain(const Change &change, const region::Cut &cut, unsig
 	/* What was idle may be pinned meanwhile; the last look, with the tail unmapped, is the one
 	 * that counts. */
 	while (true) {
-		busy = TRY(cut.first_busy(busy, change.cancellation()));
+		busy = TRY(cut.first_pinned(busy, change.cancellation()));
 		if (busy == cut.end())
 			return true;
 		if (time_after_eq(jiffies, deadline))

@@ -12,6 +12,7 @@
  */
 #include "fs/fs.hpp"
 #include "core/cxx/owner.hpp"
+#include "core/memory/compat.hpp"
 
 namespace unidax::fs {
 namespace {
@@ -116,7 +117,7 @@ constinit const super_operations super_ops = {
 	},
 	/* Called after a grace period. */
 	.free_inode = [](inode *inode) { kmem_cache_free(inode_cache, inode); },
-	.drop_inode = generic_delete_inode,
+	.drop_inode = compat::drop_inode,
 	.statfs = simple_statfs,
 };
 
@@ -191,7 +192,7 @@ Result<InstanceInode> instance_inode(dev_t devt)
 
 	if (!inode)
 		return Error(-ENOMEM);
-	if (inode->i_state & I_NEW) {
+	if (compat::is_new(*inode)) {
 		/* For all its life: were vma_is_dax() to turn false, zap would drop references that
 		 * nobody took. */
 		inode->i_mode = S_IFCHR;

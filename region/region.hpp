@@ -168,10 +168,17 @@ public:
 	 * first_busy() - offset of the first page of the tail at or after @from that is in use, or
 	 * end().
 	 * @cancellation: stops the search
-	 * Context: process context, may sleep; costs one look at each head. Errors: as
-	 * Cancellation::check().
+	 * Context: process context, may sleep; costs one look at each head; nothing maps the tail
+	 * any more. Errors: as Cancellation::check().
 	 */
 	[[nodiscard]] Result<Pgoff> first_busy(Pgoff from, const Cancellation &cancellation) const;
+
+	/**
+	 * first_pinned() - as first_busy(), while the tail is mapped: a mapping is no use. What it
+	 * finds idle may have been pinned since.
+	 */
+	[[nodiscard]] Result<Pgoff> first_pinned(Pgoff from,
+						 const Cancellation &cancellation) const;
 
 	/**
 	 * commit() - the lease ends at the cut from now on.
@@ -180,6 +187,10 @@ public:
 	void commit(const Unobserved &);
 
 private:
+	/* What @look(backing, extent) finds first in the tail. */
+	template <class Look> [[nodiscard]] Result<Pgoff>
+	find(Pgoff from, const Cancellation &cancellation, Look look) const;
+
 	Allocation *allocation_;
 	Pgoff keep_;
 	ExtentMap tail_;

@@ -349,7 +349,8 @@ Result<Cut> Allocation::cut(Pgoff keep)
 	return Cut(*this, keep, move(tail));
 }
 
-Result<Pgoff> Cut::first_busy(Pgoff from, const Cancellation &cancellation) const
+template <class Look>
+Result<Pgoff> Cut::find(Pgoff from, const Cancellation &cancellation, Look look) const
 {
 	/* So many that the calls between do not show, so few that it is stopped at once. */
 	constexpr Pages piece{SZ_1M};
@@ -362,14 +363,28 @@ Result<Pgoff> Cut::first_busy(Pgoff from, const Cancellation &cancellation) cons
 			part.count = smaller(part.count, piece);
 			TRY(cancellation.check());
 
-			const Pgoff busy = backing.first_busy(part);
+			const Pgoff found = look(backing, part);
 
-			if (busy < part.end())
-				return busy;
+			if (found < part.end())
+				return found;
 			from = part.end();
 		}
 	}
 	return tail_.end_pgoff();
+}
+
+Result<Pgoff> Cut::first_busy(Pgoff from, const Cancellation &cancellation) const
+{
+	return find(from, cancellation, [](const Backing &backing, const Extent &part) {
+		return backing.first_busy(part);
+	});
+}
+
+Result<Pgoff> Cut::first_pinned(Pgoff from, const Cancellation &cancellation) const
+{
+	return find(from, cancellation, [](const Backing &backing, const Extent &part) {
+		return backing.first_pinned(part);
+	});
 }
 
 void Cut::commit(const Unobserved &)

@@ -102,7 +102,9 @@ extern "C" {
 #include <linux/page-flags.h>
 #include <linux/pagemap.h>
 #include <linux/percpu-refcount.h>
+#if __has_include(<linux/pfn_t.h>)
 #include <linux/pfn_t.h>
+#endif
 #include <linux/pgtable.h>
 #include <linux/platform_device.h>
 #include <linux/pseudo_fs.h>

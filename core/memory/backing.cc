@@ -188,7 +188,7 @@ void Backing::set_reserved(const Chunk &chunk, bool reserved) const
 			 * pages of the machine leaves out those that are not online. The kernel's
 			 * own setters refuse a compound page.
 			 */
-			__assign_bit(PG_reserved, &page->flags, reserved);
+			__assign_bit(PG_reserved, &compat::flags_of(*page), reserved);
 		}
 		return false;
 	});
@@ -302,8 +302,10 @@ template <class Visit> Pgoff Backing::find_head(const Extent &extent, Visit visi
 void Backing::associate_pages(const Extent &extent, address_space &mapping) const
 {
 	find_head(extent, [&mapping](page &head, Pgoff pgoff) {
-		head.mapping = &mapping;
-		head.index = pgoff.n;
+		folio &folio = *page_folio(&head);
+
+		folio.mapping = &mapping;
+		folio.index = pgoff.n;
 		return false;
 	});
 }
@@ -311,8 +313,10 @@ void Backing::associate_pages(const Extent &extent, address_space &mapping) cons
 void Backing::disassociate_pages(const Extent &extent) const
 {
 	find_head(extent, [](page &head, Pgoff) {
-		head.mapping = nullptr;
-		head.index = 0;
+		folio &folio = *page_folio(&head);
+
+		folio.mapping = nullptr;
+		folio.index = 0;
 		return false;
 	});
 }
@@ -320,6 +324,11 @@ void Backing::disassociate_pages(const Extent &extent) const
 Pgoff Backing::first_busy(const Extent &extent) const
 {
 	return find_head(extent, [](page &head, Pgoff) { return compat::page_busy(head); });
+}
+
+Pgoff Backing::first_pinned(const Extent &extent) const
+{
+	return find_head(extent, [](page &head, Pgoff) { return compat::page_pinned(head); });
 }
 
 } // namespace unidax

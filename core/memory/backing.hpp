@@ -97,8 +97,15 @@ public:
 	/**
 	 * first_busy() - offset of the first page of @extent whose head is in use, or the extent's
 	 * end. Costs one look at each head.
+	 * Context: nothing maps the extent any more.
 	 */
 	[[nodiscard]] Pgoff first_busy(const Extent &extent) const;
+
+	/**
+	 * first_pinned() - as first_busy(), of an extent that is mapped: a mapping is no use. What
+	 * it finds idle may have been pinned since.
+	 */
+	[[nodiscard]] Pgoff first_pinned(const Extent &extent) const;
 
 	/**
 	 * set_watcher() - from now on poll() on the attribute badblocks of @directory tells of

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What differs between the kernels that unidax supports (6.1, 6.12), said once. A unit never tests
- * a version; it calls one of these. Each entry says which kernels need it, so that whoever drops a
- * kernel knows what goes with it.
+ * What differs between the kernels that unidax supports (6.1, 6.12; 7.3 is under way), said once. A
+ * unit never tests a version; it calls one of these. Each entry says which kernels need it, so that
+ * whoever drops a kernel knows what goes with it.
  *
  * What a kernel has is asked of its headers: #ifdef for a macro, a requires-expression in a
  * template for a member or a function. The version is asked only where behaviour differs and no
@@ -45,15 +45,73 @@ constexpr bool huge_pages = IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE);
 	return false;
 }
 
+namespace detail {
+
+/* Whether the kernel has what maps one counted page; asked with a fault and a page. */
+template <class Fault, class Page>
+constexpr bool has_counting_insert = requires(Fault *vmf, Page *page)
+{
+	vmf_insert_page_mkwrite(vmf, page, true);
+};
+
+} // namespace detail
+
+/*
+ * Whether an entry of a page table holds a reference on its page and counts as one mapping of it,
+ * as entries of other files do: from 6.15 on. Before, a device's page does not know who maps it.
+ *
+ * Where it does, the reference is dropped only after the flush that follows the entry's end. So a
+ * page that is idle has no translation left in any processor.
+ */
+constexpr bool entries_count = detail::has_counting_insert<vm_fault, page>;
+
 /**
  * page_busy() - whether anybody but the page map holds a page.
- * @head: of a compound page, or a page of its own
+ * @head: of a compound page, or a page of its own; nothing is to map it any more
  *
- * Up to 6.14 an idle device page counts one.
+ * On all these kernels an idle page counts one. An entry that is on its way out still counts.
  */
 [[nodiscard]] inline bool page_busy(page &head)
 {
 	return page_ref_count(&head) > 1;
+}
+
+/**
+ * page_pinned() - whether anybody but the page map and page tables holds a page.
+ * @head: as for page_busy(), and mapped or not
+ *
+ * While mappings come and go the answer is a hint: page_busy() has the last word.
+ */
+[[nodiscard]] inline bool page_pinned(page &head)
+{
+	if constexpr (entries_count)
+		return page_ref_count(&head) > 1 + folio_mapcount(page_folio(&head));
+	else
+		return page_busy(head);
+}
+
+/**
+ * takes_entry() - whether one entry can map what is around a page frame: where entries count, a
+ * page of that size, no more and no less.
+ * @pfn: the page frame
+ * @size: bytes that the entry would map
+ */
+[[nodiscard]] inline bool takes_entry(Pfn pfn, u64 size)
+{
+	if constexpr (entries_count)
+		return folio_size(page_folio(pfn_to_page(pfn.n))) == size;
+	else
+		return true;
+}
+
+/** flags_of() - the word of a page's flags. */
+template <class Page> [[nodiscard]] unsigned long &flags_of(Page &page)
+{
+	/* Up to 6.17 a plain member. */
+	if constexpr (requires { page.flags.f; })
+		return page.flags.f;
+	else
+		return page.flags;
 }
 
 /**
@@ -81,15 +139,16 @@ inline void complete_tails(page &head, Pages count)
 /**
  * insert_entry() - map @Size bytes from @pfn at the fault's address, writable as the VMA says.
  * @vmf: address anywhere in the page; its VMA is neither VM_PFNMAP nor VM_MIXEDMAP
- * @pfn: first page frame, aligned to @Size
- * Context: fault handler. Up to 6.14 the entry takes no page reference.
+ * @pfn: first page frame, aligned to @Size, which it takes: takes_entry()
+ * Context: fault handler.
  */
 template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, Pfn pfn)
 {
 	static_assert(Size == PAGE_SIZE || Size == PMD_SIZE || Size == PUD_SIZE);
 
-	const pfn_t entry = phys_to_pfn_t(pfn.bytes(), PFN_DEV | PFN_MAP);
 	[[maybe_unused]] const bool write = vmf.flags & FAULT_FLAG_WRITE;
+#ifdef PFN_DEV
+	const pfn_t entry = phys_to_pfn_t(pfn.bytes(), PFN_DEV | PFN_MAP);
 
 	if constexpr (Size == PAGE_SIZE)
 		return vmf_insert_mixed(vmf.vma, vmf.address & PAGE_MASK, entry);
@@ -98,8 +157,45 @@ template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, 
 	else if constexpr (Size == PUD_SIZE && huge_pages &&
 			   IS_ENABLED(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD))
 		return vmf_insert_pfn_pud(&vmf, entry, write);
+#else
+	page *const first = pfn_to_page(pfn.n);
+
+	static_assert(entries_count);
+	/*
+	 * As writable as the VMA's protection says, which is all that a first write needs. Told
+	 * to make it writable, the kernel would take a marker that has come meanwhile for another
+	 * page.
+	 */
+	if constexpr (Size == PAGE_SIZE)
+		return vmf_insert_page_mkwrite(&vmf, first, false);
+	else if constexpr (Size == PMD_SIZE && huge_pages)
+		return vmf_insert_folio_pmd(&vmf, page_folio(first), write);
+	else if constexpr (Size == PUD_SIZE && huge_pages &&
+			   IS_ENABLED(CONFIG_HAVE_ARCH_TRANSPARENT_HUGEPAGE_PUD))
+		return vmf_insert_folio_pud(&vmf, page_folio(first), write);
+#endif
 	else
 		return VM_FAULT_SIGBUS;
+}
+
+/**
+ * insert_unwritten() - map a page as insert_entry() does, but as not written to; what is there
+ * already stays. Only where entries count.
+ * @vmf: a fault
+ * @address: of the page, in the fault's VMA
+ * @pfn: its page frame
+ * Context: fault handler.
+ */
+template <class Fault> vm_fault_t insert_unwritten(const Fault &vmf, unsigned long address, Pfn pfn)
+{
+	/* As far as it is read. */
+	Fault own = {{.vma = vmf.vma,
+		      .gfp_mask = vmf.gfp_mask,
+		      .pgoff = linear_page_index(vmf.vma, address),
+		      .address = address,
+		      .real_address = address}};
+
+	return vmf_insert_page_mkwrite(&own, pfn_to_page(pfn.n), false);
 }
 
 /**
@@ -114,6 +210,25 @@ template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, 
 	return !pmd_none(pmd) && !pmd_leaf(pmd);
 }
 
+/** mark_unwritten() - @entry with the mark of userfaultfd that nobody has written to the page. */
+template <class Entry> [[nodiscard]] Entry mark_unwritten(Entry entry)
+{
+	/* Before 7.3 by another name, as the one below. */
+	if constexpr (requires { pte_mkuffd(entry); })
+		return pte_mkuffd(entry);
+	else
+		return pte_mkuffd_wp(entry);
+}
+
+/** clear_mark() - undo mark_unwritten(). */
+template <class Entry> [[nodiscard]] Entry clear_mark(Entry entry)
+{
+	if constexpr (requires { pte_clear_uffd(entry); })
+		return pte_clear_uffd(entry);
+	else
+		return pte_clear_uffd_wp(entry);
+}
+
 /**
  * tracked_entry() - an entry of a page, as insert_entry() makes it for @vma, but for the mark of
  * userfaultfd that nobody has written to the page since; and not writable, so that the kernel hears
@@ -124,7 +239,12 @@ template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, 
 [[nodiscard]] inline pte_t tracked_entry(const vm_area_struct &vma, Pfn pfn)
 {
 	/* Up to 6.16 pages of devices have a mark of their own. */
-	return pte_mkuffd_wp(pte_mkdevmap(pfn_pte(pfn.n, vma.vm_page_prot)));
+	return [](auto entry) {
+		if constexpr (requires { pte_mkdevmap(entry); })
+			return mark_unwritten(pte_mkdevmap(entry));
+		else
+			return mark_unwritten(entry);
+	}(pfn_pte(pfn.n, vma.vm_page_prot));
 }
 
 /**
@@ -140,32 +260,54 @@ template <u64 Size> [[nodiscard]] inline vm_fault_t insert_entry(vm_fault &vmf, 
 					     unsigned long length, unsigned long pgoff,
 					     unsigned long flags)
 {
-	/* Up to 6.9 a member of the mm, later a function. */
-	return [&](auto *mm) {
+	/* Up to 6.9 a member of the mm, later a function; in 7.3 always of the current one. */
+	return [&](auto *mm, auto *of) {
 		if constexpr (requires { mm->get_unmapped_area; })
-			return mm->get_unmapped_area(file, address, length, pgoff, flags);
+			return mm->get_unmapped_area(of, address, length, pgoff, flags);
+		else if constexpr (requires {
+					   mm_get_unmapped_area(mm, of, address, length, pgoff,
+								flags);
+				   })
+			return mm_get_unmapped_area(mm, of, address, length, pgoff, flags);
 		else
-			return mm_get_unmapped_area(mm, file, address, length, pgoff, flags);
-	}(kernel::current_task()->mm);
+			return mm_get_unmapped_area(of, address, length, pgoff, flags);
+	}(kernel::current_task()->mm, file);
 }
 
+namespace detail {
+
+/** flush_tlb() - all of this processor's. Where entries count it is not for modules. */
+template <class... None> void flush_tlb(None... none)
+{
+	if constexpr (!entries_count)
+		__flush_tlb_all(none...);
+}
+
+} // namespace detail
+
 /**
- * flush_tlbs() - make every processor forget every translation.
+ * flush_tlbs() - make every processor forget every translation to memory that changes hands.
  *
  * unmap_mapping_range() flushes for the entries that it finds. Up to 6.1 at least, some calls that
  * any user may make (madvise(MADV_COLD) on a PMD, mprotect() and mremap() on a PUD) take a device's
  * large entry for a broken one and drop it without a flush; a processor may go on using what no
- * page table has. Memory that changes hands needs this.
+ * page table has.
+ *
+ * Where entries count nothing has to be done. Whoever takes an entry out drops its reference after
+ * the flush: zapping gathers the pages until then, and a split flushes first. An entry that is
+ * dropped as broken, be it without a flush, keeps its reference for good. So a page that
+ * page_busy() calls idle has no translation anywhere, and no other page changes hands.
  * Context: process context, may sleep.
  */
 inline void flush_tlbs()
 {
-	on_each_cpu([](void *) { __flush_tlb_all(); }, nullptr, 1);
+	if constexpr (!entries_count)
+		on_each_cpu([](void *) { detail::flush_tlb(); }, nullptr, 1);
 }
 
 /**
  * flush_mm() - make every processor forget every translation of @mm, and disturb no processor that
- * does not run it.
+ * does not run it. Only where entries do not count.
  * @mm: of any process
  *
  * Who runs @mm is in its mask, and is told. Who runs it next finds a new generation and flushes by
@@ -177,7 +319,7 @@ inline void flush_mm(mm_struct &mm)
 	/* A barrier, too: the mask is read after whatever was written to the page tables. */
 	atomic64_inc_return(&mm.context.tlb_gen);
 	on_each_cpu_mask(
-		mm_cpumask(&mm), [](void *) { __flush_tlb_all(); }, nullptr, 1);
+		mm_cpumask(&mm), [](void *) { detail::flush_tlb(); }, nullptr, 1);
 }
 
 /*
@@ -188,6 +330,26 @@ inline void flush_mm(mm_struct &mm)
 constexpr bool madvise_loses_pmd = LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0);
 constexpr bool mprotect_loses_pud = LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0);
 constexpr bool mremap_loses_pud = true;
+
+/** drop_inode() - super_operations.drop_inode of inodes that nobody keeps for later. */
+template <class Inode> int drop_inode(Inode *inode)
+{
+	/* Up to 6.17 by another name. */
+	if constexpr (requires { inode_just_drop(inode); })
+		return inode_just_drop(inode);
+	else
+		return generic_delete_inode(inode);
+}
+
+/** is_new() - whether iget5_locked() has made @inode just now. */
+template <class Inode> [[nodiscard]] bool is_new(Inode &inode)
+{
+	/* Up to 6.18 a plain member. */
+	if constexpr (requires { inode_state_read_once(&inode); })
+		return inode_state_read_once(&inode) & I_NEW;
+	else
+		return inode.i_state & I_NEW;
+}
 
 /** add_vm_flags() - set flags of a VMA that is being made. */
 template <class Vma> void add_vm_flags(Vma &vma, unsigned long flags)

@@ -94,7 +94,7 @@ void isolate(Pfn pfn, int region, Touched touched)
 	}
 
 	const Ref<inode> inode = owner.take();
-	const Pgoff pgoff{head->index + (pfn.n - page_to_pfn(head))};
+	const Pgoff pgoff{page_folio(head)->index + (pfn.n - page_to_pfn(head))};
 	EarlyKill early;
 
 	find_early(early, *inode, pgoff, pfn, touched);

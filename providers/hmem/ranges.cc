@@ -73,16 +73,26 @@ template <class Info> Info describe(int target_node, const resource &range)
 	return info;
 }
 
+/* Whether the firmware has reserved @size bytes at @start. */
+template <class Address> [[nodiscard]] bool soft_reserved(Address start, u64 size)
+{
+	/* Up to 6.19 in the tree of all resources, later in one of its own. */
+	if constexpr (requires { region_intersects_soft_reserve(start, size); })
+		return region_intersects_soft_reserve(start, size) == REGION_INTERSECTS;
+	else
+		return region_intersects(start, size, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED) ==
+		       REGION_INTERSECTS;
+}
+
 /* Whether the range is another driver's: CXL's, or soft-reserved no longer. */
 bool is_foreign(const resource &range)
 {
-	const auto is = [&range](unsigned long kind) {
-		return region_intersects(range.start, resource_size(&range), IORESOURCE_MEM, kind);
-	};
+	const u64 size = resource_size(&range);
 
-	if (IS_ENABLED(CONFIG_CXL_REGION) && is(IORES_DESC_CXL) != REGION_DISJOINT)
+	if (IS_ENABLED(CONFIG_CXL_REGION) &&
+	    region_intersects(range.start, size, IORESOURCE_MEM, IORES_DESC_CXL) != REGION_DISJOINT)
 		return true;
-	return is(IORES_DESC_SOFT_RESERVED) != REGION_INTERSECTS;
+	return !soft_reserved(range.start, size);
 }
 
 Result<> make_device(device &host, int target_node, const resource &range)

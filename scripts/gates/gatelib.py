@@ -39,9 +39,12 @@ def kdir():
 
 
 def kernel_headers():
-    """The kernel headers that core/cxx/kernel.hpp lists, in its order."""
+    """The kernel headers that core/cxx/kernel.hpp lists, in its order, but for those that not every
+    kernel has."""
     with open(os.path.join(ROOT, "core", "cxx", "kernel.hpp"), encoding="utf-8") as f:
-        return re.findall(r"^#include <([^>]+)>", f.read(), re.M)
+        text = f.read()
+    optional = set(re.findall(r"^#if __has_include\(<([^>]+)>\)", text, re.M))
+    return [name for name in re.findall(r"^#include <([^>]+)>", text, re.M) if name not in optional]
 
 
 def keywords():
