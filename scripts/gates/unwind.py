@@ -56,7 +56,7 @@ NOT_JUDGED = {
     "task_unlock(), which drops what task_lock() took, gets at the lock by another way in the lowered text",
     ("unidax::sysctl::{anonymous}::first_digit", "early"):
     "the mount is for the time of one read",
-    ("unidax::quarantine::{anonymous}::Quarantine::take", "mirror"):
+    ("unidax::region::quarantine::{anonymous}::Quarantine::take", "mirror"):
     "the place ends in the work that it is queued for; destroying the queue waits for that, and the module's count for the place",
 }
 
