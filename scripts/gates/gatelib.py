@@ -95,7 +95,7 @@ class Scratch:
 
 def make(directory, *targets, keep_going=False, variables=()):
     command = ["make", "-C", kdir(), "M=" + directory, "-j2", "CONFIG_SECTION_MISMATCH_WARN_ONLY=",
-               "CONFIG_DEBUG_INFO_BTF_MODULES=",
+               "CONFIG_DEBUG_INFO_BTF_MODULES=", "PAHOLE_VERSION=$(CONFIG_PAHOLE_VERSION)",
                *(["-k"] if keep_going else []), *variables, *targets]
     # A make above this one must not lend its job server or its variables.
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")}
@@ -112,7 +112,39 @@ def saved_command(obj):
     with open(cmd_file(obj), encoding="utf-8") as f:
         line = f.readline()
     line = line.split(":=", 1)[1].split(" ; ")[0].replace("$(pound)", "#").replace("$$", "$")
-    return shlex.split(line)
+    return absolute(shlex.split(line), kbuild_ran_in(obj))
+
+
+def source_text(obj):
+    """The source that an object was compiled from, as kbuild says it."""
+    with open(cmd_file(obj), encoding="utf-8") as f:
+        return re.search(r"^source_\S+ := (\S+)", f.read(), re.M)[1]
+
+
+def kbuild_ran_in(obj):
+    """What relative paths of an object's .cmd are relative to: the build folder, or since 7.x the module's."""
+    text = source_text(obj)
+    if os.path.isabs(text):
+        return kdir()
+    folder = os.path.dirname(os.path.abspath(obj))
+    return folder.removesuffix(os.path.dirname(text))
+
+
+def absolute(words, base):
+    """A compiler command that means the same wherever it runs."""
+    def path(word):
+        return os.path.normpath(os.path.join(base, word))
+
+    found = []
+    for before, word in zip([""] + words, words):
+        option = re.match(r"-[IL](?=[^-])", word)
+        if option:
+            word = option[0] + path(word[2:])
+        elif before in ("-o", "-I", "-isystem", "-include") or \
+                (found and not word.startswith("-") and os.path.isfile(path(word))):
+            word = path(word)
+        found.append(word)
+    return found
 
 
 def dependencies(obj):
@@ -121,8 +153,10 @@ def dependencies(obj):
         text = f.read()
     found = re.search(r"^deps_\S+ := \\\n((?:.*\\\n)*)", text, re.M)
     words = found[1].replace("\\\n", " ").split() if found else []
+    base = kbuild_ran_in(obj)
     # fixdep adds $(wildcard include/config/X) for each configuration symbol.
-    return [source(obj)] + [word for word in words if not word.startswith("$(wildcard") and not word.endswith(")")]
+    return [source(obj)] + [os.path.normpath(os.path.join(base, word)) for word in words
+                            if not word.startswith("$(wildcard") and not word.endswith(")")]
 
 
 def run(command, cwd=None):
@@ -138,16 +172,16 @@ def modules():
     found = {}
     with open(os.path.join(ROOT, "modules.order"), encoding="utf-8") as f:
         for line in f:
-            module = os.path.splitext(line.strip())[0]
+            # Relative since 7.x.
+            module = os.path.join(ROOT, os.path.splitext(line.strip())[0])
             with open(module + ".mod", encoding="utf-8") as mod:
-                found[module + ".ko"] = mod.read().split()
+                found[module + ".ko"] = [os.path.join(ROOT, obj) for obj in mod.read().split()]
     return found
 
 
 def source(obj):
     """The source that an object was compiled from."""
-    with open(cmd_file(obj), encoding="utf-8") as f:
-        return re.search(r"^source_\S+ := (\S+)", f.read(), re.M)[1]
+    return os.path.normpath(os.path.join(kbuild_ran_in(obj), source_text(obj)))
 
 
 def cxx_objects():

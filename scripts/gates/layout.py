@@ -48,10 +48,13 @@ NEEDED_WITH = {
 # Fix-ups that one kernel series needs and another does not: name -> the series that need it. There the gate shows that
 # it is needed, and elsewhere that it is not.
 NEEDED_IN = {
+    "asm-generic/qrwlock_types.h": ("7.3",),
     "asm/percpu.h": ("6.12",),
-    "linux/bitfield.h": ("6.12",),
-    "linux/mm_types.h": ("6.12",),
-    "linux/slab.h": ("6.12",),
+    "asm/percpu_types.h": ("7.3",),
+    "linux/bitfield.h": ("6.12", "7.3"),
+    "linux/dcache.h": ("7.3",),
+    "linux/mm_types.h": ("6.12", "7.3"),
+    "linux/slab.h": ("6.12", "7.3"),
 }
 
 # What looks like a struct that may be empty: (header, name) -> why it needs no entry in EMPTY.
@@ -213,13 +216,14 @@ class Layouts:
                 path = prefix + name
                 members[path] = (offset, bits, self._shape(kind))
                 path += "."
-            # The members of a type without a name are seen through their owner only.
+            # The members of a type without a name are seen through their owner only; those of a member without a
+            # name, whose type may have one (-fms-extensions), are their owner's.
             inner = self._strip(kind)
             while inner is not None and inner.tag == "DW_TAG_array_type":
                 path = path[:-1] + "[]." if path.endswith(".") else path
                 inner = self._strip(self._type(inner))
             if inner is not None and inner.tag in KINDS and KINDS[inner.tag] != "enum" and \
-                    "DW_AT_name" not in inner.attributes and inner.offset not in self.typedef_name:
+                    (not name or "DW_AT_name" not in inner.attributes and inner.offset not in self.typedef_name):
                 self._members(inner, path, offset, members)
 
 
@@ -480,7 +484,9 @@ def main():
     scratch = gatelib.Scratch("layout")
     headers = gatelib.kernel_headers()
     # The probes share one file of own types after the headers, so that the controls have something to change.
-    scratch.write("c.c", "".join("#include <%s>\n" % h for h in headers) + OWN_TYPES, flags)
+    # A header that the door asks for, because not every kernel has it, is asked for here.
+    scratch.write("c.c", "".join("#if __has_include(<%s>)\n#include <%s>\n#endif\n" % (h, h) for h in headers) + OWN_TYPES,
+                  flags)
     scratch.write("cxx.cc", '#include "core/cxx/kernel.hpp"\nextern "C" {' + OWN_TYPES + "}\n", flags)
     status, output = scratch.make("c.o", "cxx.o")
     if status:
