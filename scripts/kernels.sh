@@ -29,7 +29,10 @@ Prints, one a line, what was asked for of KERNEL:
 A Debian kernel that is installed is used as it is. Any other one is fetched from
 the machine's own mirror and unpacked in the cache, where nothing boots it or takes
 it for the machine's own; --update looks there for a newer one first, --fetch gets
-all that are listed. The debug kernel is built by scripts/debug-kernel.sh.
+all that are listed. Where the machine has not the compiler that built it, or a library
+that kbuild's tools want, these come along from the kernel's own suite and are started
+by that suite's own loader, so that make KDIR= works as for any other one. The debug
+kernel is built by scripts/debug-kernel.sh.
 
 Exit status: 0, 1 for a KERNEL that cannot be had, 2 for a wrong call.
 END
@@ -45,6 +48,7 @@ table() {
 6.12|6.12||bookworm-backports
 6.12-rt|6.12|rt|bookworm-backports
 6.12-cloud|6.12|cloud|bookworm-backports
+7.3|7.3||trixie-backports
 END
 }
 
@@ -117,23 +121,27 @@ quietly() {
 	trouble "failed: $*"
 }
 
-# apt with lists and sources of its own: the machine's stay as they are.
+# apt with lists and sources of its own, one set for each release of Debian, so that none is a candidate where another
+# is meant: the machine's stay as they are.
 prepare_apt() {
-	local key=/usr/share/keyrings/debian-archive-keyring.gpg mirror security options=''
+	local key=/usr/share/keyrings/debian-archive-keyring.gpg mirror security options='' base=${suite:-bookworm} own
+	base=${base%%-*}
+	# The machine's own release, whatever it is, is on the mirror that the others are taken from.
+	own=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 	command -v apt-get >/dev/null || trouble "no $name kernel is installed, and there is no apt-get to fetch one"
 	# shellcheck disable=SC2016 # apt's own variables
 	mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-		sed -n 's/^bookworm //p' | head -n 1)
+		sed -n "s/^$own //p" | head -n 1)
 	# shellcheck disable=SC2016
 	security=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-		sed -n 's/^bookworm-security //p' | head -n 1)
+		sed -n "s/^$own-security //p" | head -n 1)
 	[ ! -e "$key" ] || options="[signed-by=$key] "
-	apt=$here/.apt
+	apt=$here/.apt-$base
 	mkdir -p "$apt/lists/partial" "$apt/archives/partial"
 	printf 'deb %s%s %s main\n' \
-		"$options" "${mirror:-http://deb.debian.org/debian}" bookworm \
-		"$options" "${mirror:-http://deb.debian.org/debian}" bookworm-backports \
-		"$options" "${security:-http://deb.debian.org/debian-security}" bookworm-security \
+		"$options" "${mirror:-http://deb.debian.org/debian}" "$base" \
+		"$options" "${mirror:-http://deb.debian.org/debian}" "$base-backports" \
+		"$options" "${security:-http://deb.debian.org/debian-security}" "$base-security" \
 		>"$apt/sources.list"
 	cat >"$apt/apt.conf" <<-END
 		Dir::Etc::sourcelist "$apt/sources.list";
@@ -147,7 +155,7 @@ prepare_apt() {
 	END
 	export APT_CONFIG=$apt/apt.conf
 	# Another kernel's turn may be at the same lists.
-	exec 8>"$here/.apt.lock"
+	exec 8>"$apt.lock"
 	flock 8
 	if [ "$update" ] || [ -z "$(find "$apt/updated" -mmin -60 2>/dev/null)" ]; then
 		say "apt-get update, with lists of its own"
@@ -234,6 +242,74 @@ depends() { # PACKAGE PATTERN: what it depends on, whose name matches
 	apt-cache "${from[@]}" depends "$1" | sed -n 's/^ *Depends: //p' | grep -E -- "$2"
 }
 
+unpack() { # FOLDER PACKAGE...
+	local to=$1 debs deb
+	shift
+	debs=$(mktemp -d "$new/debs.XXXXXX")
+	cd "$debs"
+	quietly apt-get "${from[@]}" download "$@"
+	for deb in *.deb; do
+		quietly dpkg-deb -x "$deb" "$to"
+	done
+	cd /
+	rm -rf "$debs"
+}
+
+# --- its suite's compiler and libraries ---
+
+runs_here() { # ELF-FILE: whether this machine has the libraries that it wants
+	[[ $(ldd "$1" 2>&1) != *'not found'* ]]
+}
+
+elf_programs() { # FOLDER
+	local file
+	find "$1" -type f -perm /111 -size +1k | while read -r file; do
+		[[ $(readelf -lW "$file" 2>/dev/null) != *' INTERP '* ]] || echo "$file"
+	done
+}
+
+# A program that this machine cannot start becomes a script that starts it by the suite's loader. What such a program
+# starts in turn is as before: a loader's path for libraries is not inherited.
+start_by_loader() { # PLACE FILE: PLACE is where $new/root will be
+	local elf=${2%/*}/.${2##*/}.elf
+	mv "$2" "$elf"
+	cat >"$2" <<-END
+		#!/bin/sh
+		libraries=$1/suite/usr/lib/x86_64-linux-gnu
+		exec "\$libraries/ld-linux-x86-64.so.2" --argv0 "\$0" --library-path "\$libraries" "$1${elf#"$new/root"}" "\$@"
+	END
+	chmod 755 "$2"
+}
+
+# The compiler that built the kernel, and what kbuild's tools want, where the machine lacks any of it. binutils are the
+# machine's own.
+take_suite() { # PLACE HEADERS
+	local compiler=$2 compiler_packages=() libraries=() file variables=$new/root/usr/src/$2/.kernelvariables
+	compiler=$(depends "$2" '^gcc-[0-9]+' | sed -nE '1s/^gcc-([0-9]+).*/\1/p')
+	[ "$compiler" ] || trouble "$2 depends on no compiler"
+	mapfile -t tools < <(elf_programs "$new/root/usr/lib")
+	if command -v "gcc-$compiler" "g++-$compiler" >/dev/null; then
+		for file in "${tools[@]}" ''; do
+			[ -z "$file" ] || runs_here "$file" || break
+		done
+		[ "$file" ] || return 0
+	fi
+	compiler_packages=({cpp,gcc,g++}-"$compiler-x86-64-linux-gnu")
+	mapfile -t libraries < <(for file in "${compiler_packages[@]}" "${packages[@]}"; do
+		depends "$file" '^(lib|zlib1g$)' || true
+	done | grep -v -e '-dev$' | sort -u)
+	say "fetching gcc $compiler of $suite, too"
+	unpack "$new/root/suite" "${compiler_packages[@]}" "${libraries[@]}"
+	mapfile -O "${#tools[@]}" -t tools < <(elf_programs "$new/root/suite/usr/bin"
+		elf_programs "$new/root/suite/usr/libexec/gcc")
+	for file in "${tools[@]}"; do
+		runs_here "$file" || start_by_loader "$1" "$file"
+	done
+	# shellcheck disable=SC2016 # make's own variable
+	sed -i 's#^\(CC *:*= .*\)\$(CROSS_COMPILE)gcc-'"$compiler\$#\\1$1/suite/usr/bin/x86_64-linux-gnu-gcc-$compiler#" "$variables"
+	grep -q "^CC .*$1/suite/" "$variables" || trouble "$2 names its compiler in another way than expected"
+}
+
 if [ "$update" ] || [ ! -e "$here/$name/.complete" ]; then
 	prepare_apt
 	image=$(depends "linux-image-$suffix" '^linux-image-[0-9]') ||
@@ -243,25 +319,28 @@ if [ "$update" ] || [ ! -e "$here/$name/.complete" ]; then
 	headers=linux-headers-$release
 	version=$(apt-cache "${from[@]}" show "$image" | sed -n 's/^Version: //p' | head -n 1)
 	mapfile -t packages < <(depends "$headers" '^linux-(headers|kbuild)-')
+	# Since 7.x what is installed is in packages of its own, and the image is where the modules are.
+	mapfile -t parts < <(depends "$image" '^linux-(binary|modules)-[0-9]')
 	[ ${#packages[@]} -ge 2 ] || trouble "$headers depends on something else than expected: ${packages[*]}"
 	dir=$here/$release-$version
 	if [ ! -e "$dir/.complete" ]; then
 		say "fetching $image $version and its headers"
 		new=$(mktemp -d "$here/.new.XXXXXX")
-		mkdir "$new/debs" "$new/root"
-		cd "$new/debs"
-		quietly apt-get "${from[@]}" download "$image" "$headers" "${packages[@]}"
-		for deb in *.deb; do
-			quietly dpkg-deb -x "$deb" "$new/root"
-		done
-		cd /
+		mkdir "$new/root"
+		unpack "$new/root" "$image" "$headers" "${packages[@]}" "${parts[@]}"
+		[ -e "$new/root/lib" ] || ln -s usr/lib "$new/root/lib"
+		if [ ! -e "$new/root/boot/vmlinuz-$release" ]; then
+			mkdir -p "$new/root/boot"
+			mv "$new/root/lib/modules/$release/vmlinuz" "$new/root/boot/vmlinuz-$release"
+		fi
 		# What is absolute in the packages follows them. (The plain path is this
 		# machine's own if it has the same package.)
-		sed -i "s#^include /usr/src/#include $dir/usr/src/#" "$new/root/usr/src/$headers/Makefile"
+		sed -i "s#\([ =]\)/usr/src/#\1$dir/usr/src/#" "$new/root/usr/src/$headers/Makefile"
 		grep -q "^include $dir/usr/src/" "$new/root/usr/src/$headers/Makefile" ||
 			trouble "$headers has another Makefile than expected"
 		ln -sfn "$dir/usr/src/$headers" "$new/root/lib/modules/$release/build"
 		quietly /sbin/depmod -b "$new/root" "$release"
+		take_suite "$dir" "$headers"
 		echo "$image-$version" >"$new/root/.complete"
 		chmod 755 "$new/root"
 		rm -rf "$dir"

@@ -16,7 +16,7 @@ usage() {
 	cat <<'END'
 usage: scripts/vm.sh [options] -- COMMAND [ARGUMENT]...
 
-  --kernel=KERNEL   stock (default), 6.1, 6.12, debug or any other name that
+  --kernel=KERNEL   stock (default), 6.1, 6.12, 7.3, debug or any other name that
                     scripts/kernels.sh knows; or a file: a bzImage, its modules in
                     a sibling modules/
   --modules-dir=DIR the directory of FILE's modules: DIR, DIR/lib/modules or
@@ -332,7 +332,7 @@ tails+=($!)
 # not get so far: to come up, to report, to go down.
 boot_limit=120 slack=15
 case $kernel in
-stock | 6.*) ;;
+stock | [67].*) ;;
 *) boot_limit=300 slack=60 ;;
 esac
 deadline=$((SECONDS + boot_limit)) started='' reported='' ended=''
