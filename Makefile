@@ -19,8 +19,10 @@ KDIR = $(firstword $(wildcard /lib/modules/$(shell uname -r)/build) \
 endif
 
 # Debian's configuration lets section mismatches pass with a warning; we do not. And it asks for type
-# information that pahole cannot make of C++ (where the headers bring a vmlinux for it, as 6.12's do).
-KBUILD = $(MAKE) -C $(KDIR) M=$(UNIDAX) CONFIG_SECTION_MISMATCH_WARN_ONLY= CONFIG_DEBUG_INFO_BTF_MODULES=
+# information that pahole cannot make of C++ (where the headers bring a vmlinux for it, as 6.12's do);
+# so its version, which 7.x compares, is that of the kernel's.
+KBUILD = $(MAKE) -C $(KDIR) M=$(UNIDAX) CONFIG_SECTION_MISMATCH_WARN_ONLY= CONFIG_DEBUG_INFO_BTF_MODULES= \
+	 'PAHOLE_VERSION=$$(CONFIG_PAHOLE_VERSION)'
 
 .PHONY: all modules clean check demo test kselftest kselftest-debug deb bench series series-full help headers print-kdir
 

@@ -144,6 +144,7 @@ extern "C" {
 #include "core/cxx/overlay/no-keywords.h"
 
 /* Macros of the kernel and of gnu mode that reach into the language. */
+#undef ACQUIRE
 #undef abs
 #undef clamp
 #undef current

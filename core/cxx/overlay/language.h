@@ -102,7 +102,7 @@ template <typename T, typename Member> constexpr bool points_to_member<T *, Memb
 
 /* The integer that one single-copy-atomic access of that many bytes moves. */
 template <decltype(sizeof(0)) size> struct Word {
-	static_assert(size != size, "Unsupported access size for {READ,WRITE}_ONCE().");
+	static_assert(size == 0, "Unsupported access size for {READ,WRITE}_ONCE().");
 };
 template <> struct Word<1> {
 	using type = unsigned char;

@@ -14,10 +14,14 @@
  *  - __unqual_scalar_typeof(): a template. C makes an enum an unsigned int and
  *    leaves a qualified pointer qualified; here both keep their type, without
  *    qualifiers.
+ *  - __typeof_unqual__(), which gcc 14 has in C: a template. Records lose their
+ *    qualifiers, too, as there.
+ *  - at_least, in the length of an array parameter, is `static' where C has it
+ *    so; C++ has no such word.
  *  - __user: what sparse knows, for the gates that read our preprocessed text
  *    with clang; g++ has no such attributes.
  *
- * Weakens nothing.
+ * Weakens: gcc's warning of a shorter array in the place of such a parameter.
  */
 #ifndef UNIDAX_OVERLAY_LINUX_COMPILER_TYPES_H
 #define UNIDAX_OVERLAY_LINUX_COMPILER_TYPES_H
@@ -37,6 +41,11 @@
 
 #define __builtin_types_compatible_p(a, b) (::kcxx::is_same<a, b>)
 #define __builtin_choose_expr(condition, a, b) ((condition) ? (a) : (b))
+
+#define __typeof_unqual__(x) ::kcxx::unqualified<__typeof__(x)>
+
+#undef at_least
+#define at_least
 
 #undef __unqual_scalar_typeof
 #define __unqual_scalar_typeof(x) ::kcxx::unqualified<__typeof__(x)>
