@@ -319,8 +319,8 @@ if [ "$update" ] || [ ! -e "$here/$name/.complete" ]; then
 	headers=linux-headers-$release
 	version=$(apt-cache "${from[@]}" show "$image" | sed -n 's/^Version: //p' | head -n 1)
 	mapfile -t packages < <(depends "$headers" '^linux-(headers|kbuild)-')
-	# Since 7.x what is installed is in packages of its own, and the image is where the modules are.
-	mapfile -t parts < <(depends "$image" '^linux-(binary|modules)-[0-9]')
+	# Since 7.x image, modules and lists of what is built in are packages, and the image is where the modules are.
+	mapfile -t parts < <(depends "$image" '^linux-(base|binary|modules)-[0-9]')
 	[ ${#packages[@]} -ge 2 ] || trouble "$headers depends on something else than expected: ${packages[*]}"
 	dir=$here/$release-$version
 	if [ ! -e "$dir/.complete" ]; then
