@@ -95,6 +95,22 @@ Interruptible::~Interruptible()
 		set_tsk_thread_flag(task, TIF_NOTIFY_SIGNAL);
 }
 
+namespace {
+
+/* The end of a timer on the stack, by the names that kernels have for it since 6.16, or before. */
+template <class Timer> void end_on_stack(Timer &timer)
+{
+	if constexpr (requires { timer_destroy_on_stack(&timer); }) {
+		timer_delete_sync(&timer);
+		timer_destroy_on_stack(&timer);
+	} else {
+		del_timer_sync(&timer);
+		destroy_timer_on_stack(&timer);
+	}
+}
+
+} // namespace
+
 TimeLimit::TimeLimit(unsigned int milliseconds)
 {
 	timer_setup_on_stack(
@@ -109,8 +125,7 @@ TimeLimit::TimeLimit(unsigned int milliseconds)
 
 TimeLimit::~TimeLimit()
 {
-	del_timer_sync(&timer_);
-	destroy_timer_on_stack(&timer_);
+	end_on_stack(timer_);
 }
 
 } // namespace unidax
