@@ -53,6 +53,7 @@ NEEDED_IN = {
     "asm/percpu_types.h": ("7.3",),
     "linux/bitfield.h": ("6.12", "7.3"),
     "linux/dcache.h": ("7.3",),
+    "linux/device.h": ("7.3",),
     "linux/mm_types.h": ("6.12", "7.3"),
     "linux/slab.h": ("6.12", "7.3"),
 }

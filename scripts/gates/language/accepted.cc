@@ -137,7 +137,9 @@ struct Item {
 	Item __rcu *next;
 	unsigned long word;
 	pte_t pte;
+#if __has_include(<linux/pfn_t.h>)
 	pfn_t pfn;
+#endif
 };
 
 static void release(kref *refs)
@@ -427,20 +429,28 @@ vm_fault_t pages(vm_fault *vmf, Item *item, phys_addr_t phys)
 {
 	page *head = compound_head(pfn_to_page(PHYS_PFN(phys)));
 	folio *folio = page_folio(head);
-	pfn_t pfn = phys_to_pfn_t(phys, PFN_DEV | PFN_MAP);
 
-	item->pfn = pfn;
 	head->mapping = vmf->vma->vm_file->f_mapping;
-	head->index = linear_page_index(vmf->vma, ALIGN(vmf->address, PMD_SIZE));
+	folio->index = linear_page_index(vmf->vma, ALIGN(vmf->address, PMD_SIZE));
 	head->private_ = 0;
 	if (page_ref_count(head) > 1 || folio_test_large(folio) || PagePrivate(head) ||
 	    PageHWPoison(head))
 		return VM_FAULT_SIGBUS;
-	if (vma_is_dax(vmf->vma) && vmf->flags & FAULT_FLAG_WRITE)
-		return vmf_insert_pfn_pmd(vmf, pfn, true);
 	unmap_mapping_range(head->mapping, 0, PAGE_SIZE, 1);
 	clear_highpage(head);
+	/* Entries that take a pfn_t, or since that is gone a page. */
+#if __has_include(<linux/pfn_t.h>)
+	pfn_t pfn = phys_to_pfn_t(phys, PFN_DEV | PFN_MAP);
+
+	item->pfn = pfn;
+	if (vma_is_dax(vmf->vma) && vmf->flags & FAULT_FLAG_WRITE)
+		return vmf_insert_pfn_pmd(vmf, pfn, true);
 	return vmf_insert_mixed(vmf->vma, vmf->address, pfn);
+#else
+	if (vma_is_dax(vmf->vma) && vmf->flags & FAULT_FLAG_WRITE)
+		return vmf_insert_folio_pmd(vmf, folio, true);
+	return vmf_insert_page_mkwrite(vmf, head, true);
+#endif
 }
 
 int page_map(Item *item)
@@ -462,7 +472,7 @@ static inode *alloc_inode(super_block *sb)
 
 static constinit const super_operations sops = {
 	.alloc_inode = alloc_inode,
-	.drop_inode = generic_delete_inode,
+	.drop_inode = unidax::compat::drop_inode,
 	.statfs = simple_statfs,
 };
 

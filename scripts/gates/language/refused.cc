@@ -187,19 +187,19 @@ void must_check(const char *s, u64 *value)
 // refused static_assert: static assertion failed
 static_assert(sizeof(int) == 8, "static assertion");
 
-// refused BUILD_BUG_ON_ZERO: narrowing conversion of '-1'
+// refused BUILD_BUG_ON_ZERO: narrowing conversion of '-1' || size '-1' of array is negative
 int build_bug_on_zero()
 {
 	return BUILD_BUG_ON_ZERO(sizeof(int) == 4);
 }
 
-// refused ARRAY_SIZE_of_pointer: narrowing conversion of '-1'
+// refused ARRAY_SIZE_of_pointer: narrowing conversion of '-1' || size '-1' of array is negative
 unsigned long size_of_pointer(int *p)
 {
 	return ARRAY_SIZE(p);
 }
 
-// refused GENMASK_order: narrowing conversion of '-1'
+// refused GENMASK_order: narrowing conversion of '-1' || size '-1' of array is negative
 unsigned long genmask()
 {
 	return GENMASK(1, 5);
@@ -238,7 +238,7 @@ void write_once_conversion(int **p)
 	WRITE_ONCE(*p, memory());
 }
 
-// refused page_folio_of_other: pointer to another type
+// refused page_folio_of_other: pointer to another type || cannot convert 'inode*' to 'const page*'
 folio *page_folio_of_other(inode *inode)
 {
 	return page_folio(inode);
