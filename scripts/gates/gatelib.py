@@ -270,7 +270,8 @@ def messages(output, kinds="error"):
         if re.match(r"\S+:\d+:\d+: (fatal )?(%s): " % kinds, line):
             blocks.append((line, lead + [line]))
             lead = []
-        elif leads_to.match(line):
+        elif leads_to.match(line) or lead and re.match(r"\s+(\d+ )?\|", line):
+            # g++ 14 shows the source of what led to it, too.
             lead.append(line)
         elif blocks:
             blocks[-1][1].extend(lead + [line])
