@@ -167,8 +167,11 @@ def modpost(modules, scratch):
     with open(next(filter(os.path.exists, scripts), scripts[0]), encoding="utf-8") as f:
         # Later kernels' modpost has to be told that there are modules.
         options += ["-M"] if "$(CONFIG_MODULES),-M" in f.read() else []
-    status, output = gatelib.run(["scripts/mod/modpost", *options, "-E", "-e", "-i", symbols,
-                                  "-o", os.path.join(directory, "Module.symvers"), *names])
+    # The objects that a .mod names are relative to the module's folder since 7.x.
+    own = all(module.startswith(gatelib.ROOT + "/") for module in modules)
+    status, output = gatelib.run([os.path.join(gatelib.kdir(), "scripts/mod/modpost"), *options, "-E", "-e", "-i", symbols,
+                                  "-o", os.path.join(directory, "Module.symvers"), *names],
+                                 cwd=gatelib.ROOT if own else scratch.path)
     said = [line for line in output.splitlines() if line.strip()]
     return said or (["exit status %d" % status] if status else [])
 
