@@ -51,7 +51,7 @@ NEEDED_IN = {
     "asm-generic/qrwlock_types.h": ("7.3",),
     "asm/percpu.h": ("6.12",),
     "asm/percpu_types.h": ("7.3",),
-    "linux/bitfield.h": ("6.12", "7.3"),
+    "linux/bitfield.h": ("6.12",),
     "linux/dcache.h": ("7.3",),
     "linux/device.h": ("7.3",),
     "linux/mm_types.h": ("6.12", "7.3"),
