@@ -169,8 +169,8 @@ def modpost(modules, scratch):
         options += ["-M"] if "$(CONFIG_MODULES),-M" in f.read() else []
     # The objects that a .mod names are relative to the module's folder since 7.x.
     own = all(module.startswith(gatelib.ROOT + "/") for module in modules)
-    status, output = gatelib.run([os.path.join(gatelib.kdir(), "scripts/mod/modpost"), *options, "-E", "-e", "-i", symbols,
-                                  "-o", os.path.join(directory, "Module.symvers"), *names],
+    status, output = gatelib.run([os.path.join(gatelib.kdir(), "scripts/mod/modpost"), *options,
+                                  "-E", "-e", "-i", symbols, "-o", os.path.join(directory, "Module.symvers"), *names],
                                  cwd=gatelib.ROOT if own else scratch.path)
     said = [line for line in output.splitlines() if line.strip()]
     return said or (["exit status %d" % status] if status else [])
