@@ -12,8 +12,6 @@ namespace unidax::region {
 /* Regions and directories that still exist; what stopping the unit waits for. */
 extern Slot<UnreleasedObjects> outstanding;
 
-/** is_cover() - whether a child of a region's range is a cover and not an extent. */
-[[nodiscard]] bool is_cover(const resource &child);
 /** find_child() - the child of @parent that holds @address, or null. */
 [[nodiscard]] resource *find_child(const resource &parent, u64 address);
 

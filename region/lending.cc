@@ -23,14 +23,15 @@
  *
  * Wraps include/linux/ioport.h, insert_resource() and remove_resource().
  */
+#include "region/gaps.hpp"
 #include "region/internal.hpp"
 #include "core/memory/bad_pages.hpp"
 
 namespace unidax::region {
-namespace {
 
-/* The address of this object marks a cover; its text is only for /proc/iomem. */
-constexpr char cover_name[] = "dax_cover";
+const char cover_name[] = "dax_cover";
+
+namespace {
 
 void free_cover(resource *cover)
 {
@@ -89,11 +90,6 @@ resource *find_cover(const resource &range, u64 address)
 }
 
 } // namespace
-
-bool is_cover(const resource &child)
-{
-	return child.name == cover_name;
-}
 
 resource *find_child(const resource &parent, u64 address)
 {

@@ -425,9 +425,6 @@ private:
 	 */
 	template <class Visit> void for_each_gap(Alignment align, Bad bad, Visit visit)
 		REQUIRES(lock_);
-	/** for_each_gap_in() - the same in @range, the region's or a cover. Whether to go on. */
-	template <class Visit> bool for_each_gap_in(const resource &range, Alignment align, Bad bad,
-						    Visit &visit) REQUIRES(lock_);
 	/** gap_at() - how many free pages there are from @pfn on. */
 	[[nodiscard]] Pages gap_at(Pfn pfn, Bad bad) REQUIRES(lock_);
 	/** count_free() - how many good ones there are in all. */

@@ -9,6 +9,7 @@
  * seen all of them: the last look is taken when an extension is committed, and what becomes bad
  * after that is taken out of the mappings.
  */
+#include "region/gaps.hpp"
 #include "region/internal.hpp"
 #include "core/memory/bad_pages.hpp"
 
@@ -53,44 +54,11 @@ bool Allocation::busy()
 
 template <class Visit> void Region::for_each_gap(Alignment align, Bad bad, Visit visit)
 {
-	for_each_gap_in(backing_->range(), align, bad, visit);
-}
+	const auto first_bad = [bad](Pfn from, Pages count) {
+		return bad == Bad::refused ? bad_pages->first(from, count) : from + count;
+	};
 
-template <class Visit>
-bool Region::for_each_gap_in(const resource &range, Alignment align, Bad bad, Visit &visit)
-{
-	const resource *next = range.child;
-	u64 free_from = range.start;
-
-	while (true) {
-		const u64 taken = next ? next->start : range.end + 1;
-		u64 stop = taken;
-
-		if (bad == Bad::refused) {
-			const Pfn found = bad_pages->first(Pfn::from_bytes(free_from),
-							   Pages::from_bytes(taken - free_from));
-
-			if (found.bytes() < taken)
-				stop = align_down(found.bytes(), spec_.align);
-		}
-
-		const u64 start = align_up(free_from, align.n);
-		const u64 end = align_down(stop, align.n);
-
-		if (start < end && !visit(Pfn::from_bytes(start), Pages::from_bytes(end - start)))
-			return false;
-		if (stop < taken) {
-			free_from = stop + spec_.align;
-			continue;
-		}
-		if (!next)
-			return true;
-		/* A cover has none: the depth is two. */
-		if (is_cover(*next) && !for_each_gap_in(*next, align, bad, visit))
-			return false;
-		free_from = next->end + 1;
-		next = next->sibling;
-	}
+	region::for_each_gap(backing_->range(), align, Alignment(spec_.align), first_bad, visit);
 }
 
 Pages Region::gap_at(Pfn pfn, Bad bad)

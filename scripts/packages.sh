@@ -42,6 +42,7 @@ test	shellcheck		the scripts
 test	pahole			type layouts
 test	python3-pyelftools	type layouts and sections of the linked objects
 test	linux-source-6.1	kselftest harness, debug kernel
+test	doctest-dev		unit tests
 test	rsync			installing the selftests as a kernel does
 test	bc			building the debug kernel
 test	bison			the same

@@ -169,4 +169,10 @@ namespace unidax::kernel {
 
 } /* namespace unidax::kernel */
 
+/* Placement new; the kernel has no <new>. */
+[[gnu::always_inline]] inline void *operator new(__SIZE_TYPE__, void *place) noexcept
+{
+	return place;
+}
+
 #endif /* UNIDAX_CORE_KERNEL_HPP */

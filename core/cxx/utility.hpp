@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The few pieces of language support that a hosted C++ gets from its library and a kernel module
- * has to bring along: move, forward, exchange, placement new. No header of a C++ library is used,
+ * has to bring along: move, forward, exchange. No header of a C++ library is used,
  * so the modules need no C++ library.
  */
 #pragma once
@@ -85,9 +85,3 @@ public:
 };
 
 } // namespace unidax
-
-/* Placement new; the kernel has no <new>. */
-[[gnu::always_inline]] inline void *operator new(__SIZE_TYPE__, void *place) noexcept
-{
-	return place;
-}
