@@ -14,8 +14,8 @@ namespace {
 
 /*
  * statx() of a node says STATX_ATTR_DAX if its inode has S_DAX, which is the file system's: so only
- * where it is known to do nothing else. devtmpfs is a tmpfs. A FUSE file system would take the inode,
- * at its end, for one of its own with a DAX window, and follow a null pointer
+ * where it is known to do nothing else. devtmpfs is a tmpfs. A FUSE file system would take the
+ * inode, at its end, for one of its own with a DAX window, and follow a null pointer
  * (fuse_dax_inode_cleanup()).
  */
 void mark_dax(inode &node)
@@ -30,8 +30,8 @@ void mark_dax(inode &node)
 
 /*
  * Only the file's mapping is redirected to the daxfs inode: that is all that mmap, faults,
- * unmap_mapping_range(), mlock and rmap look at. The device node's own inode gets nothing that leads
- * to the instance, since it may outlive it.
+ * unmap_mapping_range(), mlock and rmap look at. The device node's own inode gets nothing that
+ * leads to the instance, since it may outlive it.
  */
 int open(inode *node, file *file)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The search for free space in a region: what lies between the children of its range in the resource
- * tree. Private to this folder. It looks only, takes no lock, and a program can test it.
+ * The search for free space in a region: what lies between the children of its range in the
+ * resource tree. Private to this folder. It looks only, takes no lock, and a program can test it.
  */
 #pragma once
 
@@ -19,8 +19,8 @@ extern const char cover_name[];
 }
 
 /**
- * for_each_gap() - visit the free stretches of @range from the lowest on, cut to multiples of @align,
- * until @visit(first page, count) returns false. Whether it never did.
+ * for_each_gap() - visit the free stretches of @range from the lowest on, cut to multiples of
+ * @align, until @visit(first page, count) returns false. Whether it never did.
  * @range: a region's, or a cover in it
  * @align: of what is wanted
  * @unit: the region's alignment: a unit with a bad page is as good as taken
