@@ -443,8 +443,8 @@ template <class Type> void drop_memory_type(Type *type)
  * @usual: the type of that distance
  * @others: where types of other distances are kept; one caller at a time
  */
-template <class Node, class List> [[nodiscard]] memory_dev_type *
-memory_type(Node node, int distance, memory_dev_type *usual, List *others)
+template <class Node, class List>
+memory_dev_type *memory_type(Node node, int distance, memory_dev_type *usual, List *others)
 {
 	/* Up to 6.6 nobody tells what the firmware says. */
 	if constexpr (requires { mt_find_alloc_memory_type(distance, others); }) {
