@@ -94,7 +94,7 @@ fi
 
 identity() {
 	printf '%s\n' "$release" "$KDIR" "$flags" "$edited" "$script" "$gates" "${CXX-}"
-	for compiler in gcc-12 g++-12 ${CXX-}; do
+	for compiler in gcc-12 g++-12 gcc-14 g++-14 ${CXX-}; do
 		"$compiler" --version 2>/dev/null | head -n 1 || true
 	done
 	list | xargs -d '\n' sha256sum "$KDIR/.config" "$KDIR/Module.symvers"
