@@ -44,7 +44,7 @@ public:
 	/** visit() - call @visit(index) for each of them, in order. */
 	template <class Visit> void visit(Visit visit) const
 	{
-		for (unsigned int word = 0; word < words; word++) {
+		for (unsigned long word = 0; word < words; word++) {
 			for (unsigned long bits = bits_[word]; bits; bits &= bits - 1)
 				visit(word * BITS_PER_LONG + __ffs(bits));
 		}
