@@ -257,9 +257,9 @@ def style(report, kernel, tree, files, work):
     report.check("%d patches; exceptions as the cover letter lists them" % len(files), not any(found for found, _ in results))
     unused = [row for i, row in enumerate(patches.EXCEPTIONS) if i not in used]
     report.check("each exception excepts something", not unused, unused)
-    core = next(path for path, (name, _, _) in zip(files, tree.order()) if name == "core")
-    text, n = re.subn(r"(?m)^\+\treturn unidax_start\(\);$", "+\tif(1) return unidax_start();", series.read(core))
-    planted, m = re.subn(r"(?m)^(\+.*resize_timeout_ms;)$", r"\1 ", text)
+    module = next(path for path, (name, _, _) in zip(files, tree.order()) if name == "module")
+    text, n = re.subn(r"(?m)^\+\treturn unidax_start\(\);$", "+\tif(1) return unidax_start();", series.read(module))
+    planted, m = re.subn(r"(?m)^(\+\tunidax_stop\(\);)$", r"\1 ", text)
     series.write(work, "style.patch", planted)
     found = {kind for _, _, kind, _ in complaints(kernel, tree, os.path.join(work, "style.patch"))[0]}
     report.check("control: two faults of style", n == 1 and m and {"SPACING", "TRAILING_WHITESPACE"} <= found, sorted(found))

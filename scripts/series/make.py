@@ -150,11 +150,12 @@ class Tree:
                 words = [word for word in line.split() if there(word)]
                 if words:
                     lines.append(re.match(r"\s*", line)[0] + " ".join(words))
-            return match[1] + " \\\n".join(lines).lstrip() + "\n"
+            return match[1] + " \\\n".join(lines).lstrip() + "\n" + match[3] if lines else ""
 
-        result, n = re.subn(r"^(unidax-y := )((?:.*\\\n)*.*)\n", objects, text, flags=re.M)
-        if n != 1:
-            fail("Kbuild has no one list unidax-y")
+        # A list for each folder; none where nothing is there yet.
+        result, n = re.subn(r"^(unidax-y [:+]= )((?:.*\\\n)*.*)\n(\n?)", objects, text, flags=re.M)
+        if not n:
+            fail("Kbuild has no list unidax-y")
         return result
 
 

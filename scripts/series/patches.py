@@ -21,7 +21,9 @@ PLACES = [
     (r"(core/cxx/(?:overlay/.*|kernel\.hpp))", DRIVER + r"/\1", "headers"),
     (r"(scripts/(?:Makefile\.cxx|kheaders))", DRIVER + r"/\1", "headers"),
     (r"(Kbuild)", DRIVER + r"/\1", "core"),
-    (r"((?:core|region|fs|ram|cdev)/.*)", DRIVER + r"/\1", None),  # the patch of the folder
+    (r"(core/params\.h|core/(?:cxx|memory|trace)/.*)", DRIVER + r"/\1", "core"),
+    (r"(core/[^/]*)", DRIVER + r"/\1", "module"),
+    (r"((?:region|fs|ram|cdev)/.*)", DRIVER + r"/\1", None),  # the patch of the folder
     (r"(include/uapi/linux/.*)", r"\1", "cdev"),
     (r"(providers/([^/]+)/.*)", DRIVER + r"/\1", r"provider \2"),
     (r"(Kconfig)", DRIVER + r"/\1", "kconfig"),
@@ -118,9 +120,10 @@ driver only.
     ("headers", "dax/unidax: a C++ view of the kernel's headers", """
 The driver includes the real headers, through one header of its own
 (core/cxx/kernel.hpp). What is not C++ in them is either re-defined by a
-header of the same name in core/cxx/overlay/, which precedes it and includes
-it, or edited in a copy that scripts/kheaders makes at build time. So no
-header of the kernel changes, and not one byte of any C object.
+header of the same name in core/cxx/overlay/, which precedes it and
+includes it, or edited in a copy that scripts/kheaders makes at build
+time. So no header of the kernel changes, and not one byte of any C
+object.
 
 The danger of this is in the layout of structures: one that is empty has
 size 0 in C and 1 in C++. Each gets a member of size zero. A checker
@@ -132,12 +135,11 @@ of a few lines in the headers themselves.
 
 Nothing is built of it yet.
 """),
-    ("core", "dax/unidax: the core", """
+    ("core", "dax/unidax: owners, page maps, events", """
 What the parts of the driver stand on: owners that release a resource in
 their destructor, once; results that cannot be ignored; the one lock
 between a fault and whoever takes memory away; page maps and the busy
-range, which outlive the provider as long as a page has a user; the table
-of parts, which are started in order and stopped in reverse.
+range, which outlive the provider as long as a page has a user; events.
 
 The option that builds it comes when all parts are there; until then
 "make CONFIG_UNIDAX=m drivers/dax/unidax/" compiles what there is.
@@ -168,6 +170,11 @@ open and mapped: growing adds extents, shrinking waits until no page of
 the tail is in use and then either takes it away cleanly or changes
 nothing. Removal answers -ENXIO and SIGBUS from then on, on every
 descriptor and every node.
+"""),
+    ("module", "dax/unidax: the module, and the interface for providers", """
+The table of parts, which are started in order and stopped in reverse;
+and what a provider calls to have a region and its first instance, with
+the attributes that make and delete further ones.
 """),
     ("provider hmem", "dax/unidax: provider for soft-reserved memory", """
 Registers a region for each hmem device that no driver has. It names no
