@@ -238,9 +238,18 @@ static int put_to_use(FIXTURE_DATA(system_ram) *self)
 /* --- there and back ---------------------------------------------------- */
 
 /*
- * Put pages into a node; 0, or -1 and errno. The kernel tells its cpusets in a worker that a node
- * has got memory, and until then it is EINVAL.
+ * The kernel tells its cpusets in a worker that a node has got memory, and until then whoever binds
+ * to it gets EINVAL. Whether that is so, and there is still time until @until; after a moment.
  */
+static bool node_is_new(double until)
+{
+	if (errno != EINVAL || seconds() > until)
+		return false;
+	nap_ms(10);
+	return true;
+}
+
+/* Put pages into a node; 0, or -1 and errno. */
 static long bind_to(void *p, size_t length, int node)
 {
 	const double until = seconds() + 5 * UNIDAX_PATIENCE;
@@ -249,7 +258,7 @@ static long bind_to(void *p, size_t length, int node)
 
 	do {
 		ret = syscall(SYS_mbind, p, length, MPOL_BIND, &mask, 64, 0);
-	} while (ret && errno == EINVAL && seconds() < until && (nap_ms(10), true));
+	} while (ret && node_is_new(until));
 	return ret;
 }
 
@@ -729,6 +738,7 @@ TEST_F_TIMEOUT(system_ram, refused, 120)
 /* In a child: something of the kernel's own in a node, until it is killed. */
 static pid_t use_for_kernel(int node)
 {
+	const double until = seconds() + 5 * UNIDAX_PATIENCE;
 	unsigned long mask = 1UL << node, at;
 	pid_t pid = fork();
 	char *p;
@@ -742,8 +752,10 @@ static pid_t use_for_kernel(int node)
 		_exit(1);
 	/* What is allocated once for others, too, is not to stay in the node for good. */
 	p[0] = 1;
-	if (syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 64))
-		_exit(1);
+	while (syscall(SYS_set_mempolicy, MPOL_BIND, &mask, 64)) {
+		if (!node_is_new(until))
+			_exit(1);
+	}
 	/* A page table for each. */
 	for (at = MIB(2); at < GIB(1); at += MIB(2))
 		p[at] = 1;
@@ -755,12 +767,13 @@ static pid_t use_for_kernel(int node)
 /* Put pages there first, by whomever, and wait for it. */
 static bool has_used(int node, unsigned long bytes)
 {
-	unsigned long kb = 0, limit = 200;
+	const double until = seconds() + 5 * UNIDAX_PATIENCE;
+	unsigned long kb = 0;
 	char path[128], line[256], *word;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo", node);
-	while (limit--) {
+	while (seconds() < until) {
 		f = fopen(path, "r");
 		while (f && fgets(line, sizeof(line), f)) {
 			word = strstr(line, " PageTables:");
