@@ -52,8 +52,10 @@ NEEDED_IN = {
     "asm/percpu.h": ("6.12",),
     "asm/percpu_types.h": ("7.3",),
     "linux/bitfield.h": ("6.12",),
+    "linux/build_bug.h": ("6.1", "6.12"),
     "linux/dcache.h": ("7.3",),
     "linux/device.h": ("7.3",),
+    "linux/jump_label.h": ("6.1", "6.12"),
     "linux/mm_types.h": ("6.12", "7.3"),
     "linux/slab.h": ("6.12", "7.3"),
 }
