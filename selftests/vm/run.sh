@@ -220,7 +220,25 @@ planted() {
 	missed 'lock-order use-after-free' "$start" "$end"
 }
 
+# Who gets a second try: a kernel that died of an int3 before anything of ours.
+early() {
+	local int3='Oops: int3: 0000 [#1] PREEMPT SMP NOPTI' rip='RIP: 0010:sched_clock_cpu+0x9/0x190'
+
+	again() { # LINE...: of the log
+		printf '[    1.000000] %s\n' "$@" >"$work/log"
+		"$root/scripts/vm/judge.sh" --early "$work/log"
+	}
+	again "$int3" "$rip" || return
+	again 'int3: 0000 [#1] SMP' "$rip" || return
+	! again 'Oops: 0002 [#1] PREEMPT SMP' "$rip" || return
+	! again 'Kernel panic - not syncing: VFS' || return
+	! again 'unidax-vm: start here' "$int3" "$rip" || return
+	! again 'unidax: dax_region0: 4096 bytes cleared' "$int3" || return
+	! again "$int3" 'RIP: 0010:_ZN6unidax4cdev5faultEv+0x9/0x190 [unidax]'
+}
+
 ok 'judge: complaints of every kind are found' every_complaint
+ok 'judge: a second try only for an early int3' early
 ok 'judge: lines that only look like one pass' no_harmless_line
 ok 'judge: expected lines are allowed, others are not' allowed
 ok 'judge: a warning before the start mark does not count' before_the_mark 'WARNING: CPU: 0' 0
