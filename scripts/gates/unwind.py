@@ -48,8 +48,6 @@ RULE_GROUPS = {"leak": ("leak",), "locked": ("leak",), "early": ("early",), "raw
 
 # What is not judged, {(function, rule): reason}: the rule says something that reading shows to be wrong.
 NOT_JUDGED = {
-    ("unidax::hmem::{anonymous}::HmemDevice::make", "mirror"):
-    "platform_device_unregister() drops what platform_device_alloc() made, too; the table has it as the end of another",
     ("unidax::BadPages::write_down", "mirror"):
     "the device outlives the module on purpose: the next load finds the list of bad pages in it",
     ("unidax::EarlyKill::fill(bool, const mm_struct*)::<lambda(task_struct&)>::operator()", "locked"):
@@ -343,9 +341,13 @@ def prepare(report):
     return rows, lowering
 
 
-def judge(report, said, names):
-    """Report what is said, but for what is not judged; that must be said, or it is to be judged."""
-    count = dict.fromkeys(NOT_JUDGED, 0)
+def judge(report, said, names, not_judged, whole):
+    """
+    Report what is said, but for what is not judged; that must be said, or it is to be judged.
+
+    whole: all modules were looked at, so that a function which is in none of them is gone.
+    """
+    count = dict.fromkeys(not_judged, 0)
     for line in said:
         match = re.search(r": \[(\w+)\] .*\(in (.*)\)$", line)
         if match and (match[2], match[1]) in count:
@@ -354,9 +356,34 @@ def judge(report, said, names):
             report.finding(line)
     for (function, rule), number in count.items():
         if function in names:
-            report.note("not judged: [%s] %s (%d messages): %s" % (rule, function, number, NOT_JUDGED[function, rule]))
+            report.note("not judged: [%s] %s (%d messages): %s" % (rule, function, number, not_judged[function, rule]))
             if not number:
                 report.finding("%s, [%s]: nothing is said, so it can be judged: delete its row" % (function, rule))
+        elif whole:
+            report.finding("%s, [%s]: there is no such function: delete its row of NOT_JUDGED" % (function, rule))
+
+
+class Listener:
+    """Takes a report's place, to see what would be found."""
+
+    def __init__(self):
+        self.heard = []
+
+    def finding(self, text):
+        self.heard.append(text)
+
+    def note(self, text):
+        pass
+
+
+def try_not_judged(report, said, names):
+    """A row must be found out when its function is gone, and when nothing is said of it."""
+    present = min(names)
+    for name, row, there, wanted in (("a row of NOT_JUDGED whose function is gone", "unidax::gone", names, "no such function"),
+                                     ("a row of NOT_JUDGED that excepts nothing", present, names, "nothing is said")):
+        listener = Listener()
+        judge(listener, [line for line in said if "(in %s)" % row not in line], there, {(row, "leak"): "planted"}, True)
+        report.control(name, any(wanted in text and row in text for text in listener.heard), "it is not found")
 
 
 def main():
@@ -406,12 +433,13 @@ def main():
             if not ok:
                 report.finding("%s: spatch does not read all of it" % path)
         said = [line for lines in pool.imap(findings, jobs, chunksize=1) for line in lines]
-        judge(report, said, names)
+        judge(report, said, names, NOT_JUDGED, not only)
         for prefix, what in ASSEMBLY.items():
             count = sum(symbol.startswith(prefix) for symbol in assembly)
             if count:
                 report.note("no function: %d symbols %s*: %s" % (count, prefix, what))
     if not only:
+        try_not_judged(report, said, names)
         Tried.lowering, Tried.rows, Tried.rules, Tried.units, Tried.texts, Tried.said = lowering, rows, rules, units, whole, said
         tries, tried = [], set()
         for number, mutant in enumerate(mutants.MUTANTS):
