@@ -337,26 +337,12 @@ judge() { # MACHINE TEST... <TAP
 	}' >>"$out.results"
 }
 
-# Whether the kernel went down before anything of the project was in it.
-went_down_early() {
-	local log
-	log=$(sed -n 's/^vm\.sh: kernel log: //p' "$out.errors")
-	[ -f "$log" ] && "$root/scripts/vm/judge.sh" --early "$log"
-}
-
 # One machine, as $modules, $options and $settings say: its status in $status.
 run() { # LAYOUT TEST...
-	local try
-	for try in 1 2; do
-		status=0
-		env "${settings[@]}" UNIDAX_MODULES="$modules" "$root/scripts/vm.sh" --kernel="$kernel" \
-			"${options[@]}" -- "$root/scripts/kselftest.sh" --in-guest $built_in "$1" "$installed" \
-			"${@:2}" </dev/null >"$out.tap" 2>"$out.errors" || status=$?
-		if [ $status != 99 ] || [ $try = 2 ] || ! went_down_early; then
-			return 0
-		fi
-		say "the kernel went down before the modules were there: once more"
-	done
+	status=0
+	env "${settings[@]}" UNIDAX_MODULES="$modules" "$root/scripts/vm.sh" --kernel="$kernel" \
+		"${options[@]}" -- "$root/scripts/kselftest.sh" --in-guest $built_in "$1" "$installed" \
+		"${@:2}" </dev/null >"$out.tap" 2>"$out.errors" || status=$?
 }
 
 # leaks.sh has spoken, and said LINE.

@@ -311,54 +311,71 @@ share 0 root / ,readonly=on
 share 1 project "$root"
 share 2 run "$run"
 
+# One life of the machine, from power on to its end: in $started whether the command began, in $ended
+# "hung" if it had to be stopped, in $run/log what its kernel said.
+#
 # no_timer_check: where the machine gets little of the processor, the kernel misses the ticks that it
 # counts at its start, and gives up.
 # QEMU dies with this script, even when that is killed. Its end shows as end of
 # file on the pipe, which is all that the pipe is for.
-exec {alive}< <(exec setpriv --pdeathsig KILL qemu-system-x86_64 \
-	-accel tcg -machine "$machine,usb=off,vmport=off,sata=off" -cpu max -smp "$smp" "${counted[@]}" "${iommu[@]}" "${hardware[@]}" \
-	-nodefaults -no-user-config -display none -no-reboot -monitor none \
-	-chardev "file,id=log,path=$(comma "$run")/console" -serial chardev:log \
-	-kernel "$vmlinux" -initrd "$initramfs" \
-	-append "console=ttyS0 panic=-1 oops=panic cryptomgr.notests quiet loglevel=5 no_timer_check log_buf_len=16M printk.devkmsg=on $watching $args $append" \
-	</dev/null 2>"$run/qemu.err")
-qemu_pid=$!
-tail -c +1 -f -s 0.1 --pid="$qemu_pid" "$run/stdout" &
-tails+=($!)
-tail -c +1 -f -s 0.1 --pid="$qemu_pid" "$run/stderr" >&2 &
-tails+=($!)
+boot() {
+	exec {alive}< <(exec setpriv --pdeathsig KILL qemu-system-x86_64 \
+		-accel tcg -machine "$machine,usb=off,vmport=off,sata=off" -cpu max -smp "$smp" "${counted[@]}" "${iommu[@]}" "${hardware[@]}" \
+		-nodefaults -no-user-config -display none -no-reboot -monitor none \
+		-chardev "file,id=log,path=$(comma "$run")/console" -serial chardev:log \
+		-kernel "$vmlinux" -initrd "$initramfs" \
+		-append "console=ttyS0 panic=-1 oops=panic cryptomgr.notests quiet loglevel=5 no_timer_check log_buf_len=16M printk.devkmsg=on $watching $args $append" \
+		</dev/null 2>"$run/qemu.err")
+	qemu_pid=$!
+	tail -c +1 -f -s 0.1 --pid="$qemu_pid" "$run/stdout" &
+	tails+=($!)
+	tail -c +1 -f -s 0.1 --pid="$qemu_pid" "$run/stderr" >&2 &
+	tails+=($!)
 
-# The command's limit is kept in the machine. These are for a machine that does
-# not get so far: to come up, to report, to go down.
-boot_limit=120 slack=15
-case $kernel in
-stock | [67].*) ;;
-*) boot_limit=300 slack=60 ;;
-esac
-deadline=$((SECONDS + boot_limit)) started='' reported='' ended=''
-until [ "$ended" ]; do
-	rc=0
-	read -r -t 1 -u "$alive" _ || rc=$?
-	# 0: QEMU said something; above 128: nothing happened; else end of file
-	[ $rc -eq 0 ] || [ $rc -gt 128 ] || ended=1
-	if [ -z "$started" ] && [ -e "$run/started" ]; then
-		started=1
-		deadline=$((SECONDS + limit + slack))
+	# The command's limit is kept in the machine. These are for a machine that does
+	# not get so far: to come up, to report, to go down.
+	boot_limit=120 slack=15
+	case $kernel in
+	stock | [67].*) ;;
+	*) boot_limit=300 slack=60 ;;
+	esac
+	deadline=$((SECONDS + boot_limit)) started='' reported='' ended=''
+	until [ "$ended" ]; do
+		rc=0
+		read -r -t 1 -u "$alive" _ || rc=$?
+		# 0: QEMU said something; above 128: nothing happened; else end of file
+		[ $rc -eq 0 ] || [ $rc -gt 128 ] || ended=1
+		if [ -z "$started" ] && [ -e "$run/started" ]; then
+			started=1
+			deadline=$((SECONDS + limit + slack))
+		fi
+		if [ -z "$reported" ] && [ -e "$run/status" ]; then
+			reported=1
+			deadline=$((SECONDS + slack))
+		fi
+		if [ -z "$ended" ] && [ $SECONDS -ge $deadline ]; then
+			kill -KILL "$qemu_pid"
+			ended=hung
+		fi
+	done
+	wait "$qemu_pid" 2>/dev/null || true
+	qemu_pid=''
+	wait "${tails[@]}" || true
+	tails=()
+	[ ! -e "$run/started" ] || started=1
+	# Before the start mark the console only showed warnings.
+	tr -d '\r' <"$run/console" >"$run/log"
+	if [ -s "$run/boot.log" ] && grep -qaF "unidax-vm: start $nonce" "$run/log"; then
+		sed -n "/unidax-vm: start $nonce/,\$p" "$run/log" >>"$run/boot.log"
+		mv "$run/boot.log" "$run/log"
 	fi
-	if [ -z "$reported" ] && [ -e "$run/status" ]; then
-		reported=1
-		deadline=$((SECONDS + slack))
-	fi
-	if [ -z "$ended" ] && [ $SECONDS -ge $deadline ]; then
-		kill -KILL "$qemu_pid"
-		ended=hung
-	fi
-done
-wait "$qemu_pid" 2>/dev/null || true
-qemu_pid=''
-wait "${tails[@]}" || true
-tails=()
-[ -e "$run/started" ] && started=1
+}
+
+boot
+if [ -z "$started" ] && "$root/scripts/vm/judge.sh" --early "$run/log"; then
+	say "the kernel died of an int3 as it started, before anything of the project was there: once more"
+	boot
+fi
 
 # The verdict.
 keep() {
@@ -384,12 +401,6 @@ fail() { # STATUS TEXT
 	exit "$status"
 }
 
-# Before the start mark the console only showed warnings.
-tr -d '\r' <"$run/console" >"$run/log"
-if [ -s "$run/boot.log" ] && grep -qaF "unidax-vm: start $nonce" "$run/log"; then
-	sed -n "/unidax-vm: start $nonce/,\$p" "$run/log" >>"$run/boot.log"
-	mv "$run/boot.log" "$run/log"
-fi
 [ -z "$log" ] || cp "$run/log" "$log" || say "cannot write $log"
 
 word=$(cat "$run/status" 2>/dev/null || true)

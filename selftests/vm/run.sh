@@ -428,6 +428,32 @@ ok 'the time limit: 124' eval 'is 124 && err "time limit of 4 s"'
 ok 'the time limit: what was printed is there' out before
 run -- sh -c "insmod '$fault' fault=stuck & until dmesg | grep -q stuck; do sleep 0.2; done"
 ok 'a process that cannot be killed: 99' complained 'cannot be killed'
+# A machine that dies as often as $work/deaths says before anything is in it, and then is as it should be.
+mkdir "$work/bin"
+cat >"$work/bin/qemu-system-x86_64" <<END
+#!/bin/bash
+read -r deaths <"$work/deaths"
+if [ "\$deaths" = 0 ]; then
+	exec "$(command -v qemu-system-x86_64)" "\$@"
+fi
+echo \$((deaths - 1)) >"$work/deaths"
+for word; do
+	[[ \$word != file,id=log,path=* ]] || console=\${word#*path=}
+done
+cat >"\$console" <<LOG
+[    0.810000] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI
+[    0.820000] Kernel panic - not syncing: Fatal exception in interrupt
+LOG
+END
+chmod 755 "$work/bin/qemu-system-x86_64"
+
+echo 1 >"$work/deaths"
+PATH=$work/bin:$PATH run -- sh -c 'echo alive; exit 7'
+ok 'a machine that died of an early int3 is started once more' eval "is 7 && out alive && err 'once more'"
+echo 2 >"$work/deaths"
+PATH=$work/bin:$PATH run -- true
+ok 'and only once: 99' eval "complained 'int3: 0000' && err 'did not come up'"
+
 run -- sh -c 'echo b >/proc/sysrq-trigger; sleep 60'
 ok 'a machine that goes down without a word: 99' eval 'is 99 && err "went down under the command"'
 wait $other
