@@ -32,7 +32,7 @@ set -u -o pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-jobs=2
+jobs=${UNIDAX_JOBS:-2}
 export UNIDAX_GATES_CACHE=$cache/gates PYTHONDONTWRITEBYTECODE=1 LC_ALL=C.UTF-8
 # A make above must not lend its job server to the gates' own.
 

@@ -394,7 +394,7 @@ machine_count=0
 start() {
 	local name=$1
 	shift
-	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do
+	while [ "$(jobs -rp | wc -l)" -ge "${UNIDAX_JOBS:-$(nproc)}" ]; do
 		wait -n || true
 	done
 	machine_count=$((machine_count + 1))

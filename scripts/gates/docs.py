@@ -92,7 +92,7 @@ def targets():
 
 @functools.cache
 def stages():
-    return set(re.findall(r'^\t"([\w.-]+)\|', text_of("scripts/test.sh"), re.M))
+    return set(re.findall(r'^([\w.-]+)\|', text_of("scripts/test.sh"), re.M))
 
 
 @functools.cache
