@@ -27,12 +27,12 @@ kselftest-6.12|env UNIDAX_CYCLES=12 UNIDAX_OPS=1000 UNIDAX_STORM_SECONDS=15 scri
 check|make --no-print-directory check
 built-in|scripts/series.sh --built-in 6.1
 check-6.12|scripts/check.sh --kernel=6.12 --brief=unwind layout objects unwind clang
-runner|selftests/vm/run.sh
+runner|scripts/tests/vm/run.sh
 series|scripts/series.sh --check --no-vm
-packaging|selftests/packaging/run.sh
+packaging|scripts/tests/packaging/run.sh
 flavours|scripts/flavours.sh
 in-tree|scripts/kselftest-in-tree.sh
-stages|selftests/stages/run.sh
+stages|scripts/tests/stages/run.sh
 demo|make --no-print-directory demo
 demo-6.12|scripts/demo.sh 6.12
 END

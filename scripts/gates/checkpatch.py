@@ -63,7 +63,7 @@ GROUPS = [
      []),
 ]
 # Kernel C among the selftests.
-KERNEL_C = ("selftests/modules/*", "selftests/vm/fault/*")
+KERNEL_C = ("selftests/modules/*", "scripts/tests/vm/fault/*")
 # What no group takes.
 NO_TEXT = ("COPYING", "MAINTAINERS", "*.gitignore", ".clang-format", ".clang-tidy", "selftests/config",
            "selftests/settings", "*.config", "*.cocci", "*.conf", "*.json", "*.svg", "scripts/vm/*-init", "scripts/gates/*/*")
@@ -80,8 +80,8 @@ EXCEPTIONS = [
      "defined in assembly; nothing else declares it"),
     ("selftests/modules/unidax_override.c", "LEADING_SPACE", r'^    ("|ASM_RET)', "assembly, indented as such"),
     ("selftests/modules/*", "LINE_SPACING", r"^NOKPROBE_SYMBOL", "belongs to the function above it"),
-    ("selftests/vm/fault/fault.c", "AVOID_BUG", r"BUG\(\)", "the fault that the test machine must notice"),
-    ("selftests/vm/fault/fault.c", "VOLATILE", r"volatile", "the same"),
+    ("scripts/tests/vm/fault/fault.c", "AVOID_BUG", r"BUG\(\)", "the fault that the test machine must notice"),
+    ("scripts/tests/vm/fault/fault.c", "VOLATILE", r"volatile", "the same"),
     ("selftests/*", "SPACING", r"FIXTURE_DATA\(\w+\) \*", "a type, which it takes for a factor"),
     ("selftests/*", "SPACING", r"__has_include", "a file's name, which it takes for comparisons"),
     ("scripts/demo/process.c", "SPACING", r"\*to\+\+ = \*text", "two dereferences, which it takes for factors"),

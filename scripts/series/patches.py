@@ -35,7 +35,7 @@ PLACES = [
     # The others match marks that scripts/gates/unwind writes into lowered C++, and have nothing to say of C.
     (r"scripts/coccinelle/(rcu_barrier\.cocci)", r"scripts/coccinelle/unidax/\1", "coccinelle"),
     (r"Documentation/(?:error-unwind|glossary|index|installation|origin|patch-series|performance|providers|static-analysis)\.rst", None, None),
-    (r"selftests/(?:attacks|packaging|unit|vm)/.*|scripts/.*|Documentation/(?:performance|provider-example)/.*|\.ci/.*|Makefile|dkms\.conf|README\.md|CONTRIBUTING\.md|COPYING|MAINTAINERS|"
+    (r"selftests/(?:attacks|unit)/.*|scripts/.*|Documentation/(?:performance|provider-example)/.*|\.ci/.*|Makefile|dkms\.conf|README\.md|CONTRIBUTING\.md|COPYING|MAINTAINERS|"
      r"\.[^/]*", None, None),
 ]
 

@@ -12,7 +12,7 @@
 # shellcheck disable=SC2016,SC1003
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-root=$(cd "$here/../.." && pwd -P)
+root=$(cd "$here/../../.." && pwd -P)
 vm=$root/scripts/vm.sh
 
 work=$(mktemp -d)

@@ -7,7 +7,7 @@
 # Conditions in single quotes are for eval.
 # shellcheck disable=SC2016,SC2034
 set -uo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd -P)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export work

@@ -13,7 +13,7 @@
 # shellcheck disable=SC2016,SC2317
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-root=$(cd "$here/../.." && pwd -P)
+root=$(cd "$here/../../.." && pwd -P)
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 PATH=$PATH:/usr/sbin:/sbin
