@@ -24,7 +24,7 @@ endif
 KBUILD = $(MAKE) -C $(KDIR) M=$(UNIDAX) CONFIG_SECTION_MISMATCH_WARN_ONLY= CONFIG_DEBUG_INFO_BTF_MODULES= \
 	 'PAHOLE_VERSION=$$(CONFIG_PAHOLE_VERSION)'
 
-.PHONY: all modules clean check demo test kselftest kselftest-debug deb bench series series-full help headers print-kdir
+.PHONY: all modules clean check demo test kselftest kselftest-debug deb bench series series-full help headers print-kdir compile_commands.json
 
 all: modules
 
@@ -36,6 +36,9 @@ headers:
 
 modules: headers
 	+$(KBUILD) modules
+
+compile_commands.json: modules
+	@KDIR=$(KDIR) $(UNIDAX)/scripts/compile-commands.py
 
 # For scripts: the one place that chooses the kernel.
 print-kdir:
@@ -73,6 +76,7 @@ series-full:
 
 help:
 	@echo '  make             build the modules (KDIR=DIRECTORY: other kernel headers; V=1: commands)'
+	@echo '  make compile_commands.json  how each unit is compiled, for editors that ask clangd'
 	@echo '  make clean       remove what a build made'
 	@echo '  make check       the static gates (scripts/gates/), each with planted faults that it must find'
 	@echo '  make demo        a tour in a virtual machine'

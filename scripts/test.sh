@@ -19,7 +19,7 @@ debug_tests='load_unload provider_unload fail_nth stress resize_live resize_pins
 exec scripts/stages.sh "$@" <<END
 packages|scripts/packages.sh test
 kernels|scripts/kernels.sh --fetch
-build|make --no-print-directory modules
+build|make --no-print-directory modules compile_commands.json
 -
 kselftest|env UNIDAX_CYCLES=50 make --no-print-directory kselftest
 kselftest-debug|scripts/kselftest.sh --kernel=debug $debug_tests
