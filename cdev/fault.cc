@@ -196,12 +196,14 @@ template <u64 Size> struct MappingOps {
 	}
 
 	/*
-	 * The target of a move, before the move, unless it merges with its neighbour; a child's
-	 * copy at fork has no entries yet.
+	 * The target of a move, before the move, unless it merges with its neighbour. A child's
+	 * copy at fork gets no entries, unless it is tracked too: then the kernel copies them, and
+	 * where entries count, those of PUD_SIZE without counting.
 	 */
 	static void open(vm_area_struct *vma)
 	{
-		if (vma->vm_mm == kernel::current_task()->mm)
+		if (vma->vm_mm == kernel::current_task()->mm ||
+		    (compat::entries_count && is_tracked(*vma)))
 			unmap_all(*vma);
 	}
 

@@ -13,7 +13,12 @@
 
 namespace unidax::cdev {
 
-/** is_tracked() - whether @vma is such a mapping. */
+/**
+ * is_tracked() - whether @vma is such a mapping.
+ *
+ * From 7.3 on there is tracking of reads, too (VM_UFFD_RWP). Mappings of devices are refused it,
+ * since they have no vm_operations_struct.uffd_ops.
+ */
 [[nodiscard]] inline bool is_tracked(const vm_area_struct &vma)
 {
 	return vma.vm_flags & VM_UFFD_WP;

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include "unidax_test.h"
 #include "kselftest_harness.h"
 
@@ -379,6 +380,66 @@ TEST_F(write_tracking, fork_and_move)
 	EXPECT_EQ(0x61, p[64]);
 	EXPECT_EQ(0, touch_write(p + self->length - 1, 0x62));
 	EXPECT_EQ(0x62, p[self->length - 1]);
+}
+
+/* The kernel waits until somebody has read that a process forked. */
+static void *hears_of_a_fork(void *arg)
+{
+	struct uffd_msg msg;
+	int *tracker = arg;
+
+	if (read(*tracker, &msg, sizeof(msg)) == sizeof(msg) && msg.event == UFFD_EVENT_FORK)
+		close(msg.arg.fork.ufd);
+	else
+		*tracker = -1;
+	return NULL;
+}
+
+static int child_ends(void *p)
+{
+	return 0;
+}
+
+/*
+ * A child that is tracked, too, gets copies of the entries. What the copies count
+ * at their end must have been counted at their beginning: a page that something
+ * else holds stays in use.
+ */
+TEST_F(write_tracking, fork_of_both)
+{
+	int tracker, heard, pipefd[2];
+	char attribute[PATH_MAX + 8], text[32], *p;
+	pthread_t thread;
+	struct stat st;
+
+	REQUIRE_TRACKING();
+	snprintf(attribute, sizeof(attribute), "%s/size", self->dev.sysfs);
+	if (stat(attribute, &st) || !(st.st_mode & 0200) || self->dev.size < 2 * variant->align)
+		SKIP(return, "the device cannot lose a page");
+	tracker = heard = tracker_open(UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED |
+				       UFFD_FEATURE_EVENT_FORK);
+	ASSERT_LE(0, tracker);
+	p = map_shared(self->fd, variant->align, self->dev.size - variant->align);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, touch_write(p, 0x71));
+	ASSERT_EQ(0, track(tracker, p, variant->align, UFFDIO_REGISTER_MODE_WP));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, hears_of_a_fork, &heard));
+	EXPECT_EQ(0, in_child(child_ends, p));
+	pthread_join(thread, NULL);
+	ASSERT_EQ(tracker, heard);
+	EXPECT_EQ(0, touch_write(p + 1, 0x72));
+
+	ASSERT_EQ(0, pipe(pipefd));
+	ASSERT_EQ(PAGE, vmsplice(pipefd[1], &(struct iovec){ p, PAGE }, 1, 0));
+	munmap(p, variant->align);
+	close(tracker);
+	snprintf(text, sizeof(text), "%lu", (unsigned long)(self->dev.size - variant->align));
+	EXPECT_NE(0, sysfs_write(attribute, text));
+	close(pipefd[0]);
+	close(pipefd[1]);
+	EXPECT_EQ(0, sysfs_write(attribute, text));
+	snprintf(text, sizeof(text), "%lu", (unsigned long)self->dev.size);
+	EXPECT_EQ(0, sysfs_write(attribute, text));
 }
 
 TEST_F(write_tracking, an_end)
