@@ -196,9 +196,9 @@ template <u64 Size> struct MappingOps {
 	}
 
 	/*
-	 * The target of a move, before the move, unless it merges with its neighbour. A child's
-	 * copy at fork gets no entries, unless it is tracked too: then the kernel copies them, and
-	 * where entries count, those of PUD_SIZE without counting.
+	 * The target of a move, before the move, unless it merges with its neighbour: see
+	 * before_move(). A child's copy at fork gets no entries, unless it is tracked too: then the
+	 * kernel copies them, and where entries count, those of PUD_SIZE without counting.
 	 */
 	static void open(vm_area_struct *vma)
 	{
@@ -246,11 +246,36 @@ template <u64 Size> constexpr vm_operations_struct make_ops()
 	};
 }
 
+/* Whether a mapping of @file at @address, from @pgoff on, would become a part of @vma. */
+bool would_merge(const vm_area_struct *vma, const file &file, unsigned long address, Pgoff pgoff)
+{
+	/* Where the two begin, less the way from one to the other. */
+	return vma && vma->vm_file == &file &&
+	       address - vma->vm_start == pgoff.bytes() - Pgoff{vma->vm_pgoff}.bytes();
+}
+
 constinit const vm_operations_struct page_ops = make_ops<PAGE_SIZE>();
 constinit const vm_operations_struct pmd_ops = make_ops<PMD_SIZE>();
 constinit const vm_operations_struct pud_ops = make_ops<PUD_SIZE>();
 
 } // namespace
+
+void before_move(file &file, unsigned long address, unsigned long length, Pgoff pgoff)
+{
+	mm_struct &mm = *kernel::current_task()->mm;
+	const unsigned long end = address + length;
+
+	if (!would_merge(find_vma_intersection(&mm, address - 1, address), file, address, pgoff) &&
+	    !would_merge(find_vma_intersection(&mm, end, end + 1), file, address, pgoff))
+		return;
+
+	/* Nobody faults an entry in again before the move is over. */
+	for (vm_area_struct *vma = find_vma(&mm, 0); vma; vma = find_vma(&mm, vma->vm_end)) {
+		if (vma->vm_file == &file)
+			compat::keep_faults_out(*vma);
+	}
+	unmap_mapping_range(file.f_mapping, pgoff.bytes(), length, 1);
+}
 
 const vm_operations_struct *vm_ops_for(u64 align)
 {

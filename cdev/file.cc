@@ -122,19 +122,10 @@ unsigned long find_tight_area(file *file, unsigned long length, unsigned long pg
 	return -ENOMEM;
 }
 
-/*
- * Finds addresses that suit; whether they do is for mmap() to say, which has the fault lock. A hint
- * is taken where it is free, rounded up; otherwise it says no more than in which part of the
- * address space to look.
- */
-unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long length,
-				unsigned long pgoff, unsigned long flags)
+/* As get_unmapped_area() below, for @align above PAGE_SIZE. */
+unsigned long find_aligned_area(file *file, unsigned long address, unsigned long length,
+				unsigned long pgoff, unsigned long flags, u64 align)
 {
-	const u64 align = Instance::of(*file).noted_align();
-
-	if ((flags & MAP_FIXED) || align == PAGE_SIZE)
-		return compat::find_area(file, address, length, pgoff, flags);
-
 	const unsigned long hint = align_up(address, align);
 
 	/* Not 0: none was given, or it is past the end of all addresses. */
@@ -155,6 +146,28 @@ unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long
 	if (IS_ERR_VALUE(found))
 		return find_tight_area(file, length, pgoff, flags, align);
 	return align_up(found, align);
+}
+
+/*
+ * Finds addresses that suit; whether they do is for mmap() to say, which has the fault lock. A hint
+ * is taken where it is free, rounded up; otherwise it says no more than in which part of the
+ * address space to look.
+ */
+unsigned long get_unmapped_area(file *file, unsigned long address, unsigned long length,
+				unsigned long pgoff, unsigned long flags)
+{
+	const u64 align = Instance::of(*file).noted_align();
+
+	const unsigned long found =
+		(flags & MAP_FIXED) || align == PAGE_SIZE
+			? compat::find_area(file, address, length, pgoff, flags)
+			: find_aligned_area(file, address, length, pgoff, flags, align);
+
+	if constexpr (compat::entries_count && compat::mremap_loses_pud) {
+		if (align == PUD_SIZE && !IS_ERR_VALUE(found))
+			before_move(*file, found, length, Pgoff{pgoff});
+	}
+	return found;
 }
 
 /* Whose call it is. No refusal, so nothing for an audit log that anybody could fill. */

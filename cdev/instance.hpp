@@ -335,5 +335,17 @@ extern const file_operations file_ops;
 extern const attribute_group *attribute_groups[];
 /** vm_ops_for() - the operations of a mapping of an instance that is aligned to @align bytes. */
 [[nodiscard]] const vm_operations_struct *vm_ops_for(u64 align);
+/**
+ * before_move() - take pages out of all mappings, if new addresses for them continue a mapping.
+ * @file: of an instance that is aligned to PUD_SIZE
+ * @address: the new address
+ * @length: bytes
+ * @pgoff: of the first page
+ *
+ * Where mremap(2) loses entries with their references, it shall find none; for a move that ends in
+ * a merge vm_operations_struct.open is not called. Who only asks for addresses faults again.
+ * Context: mmap_lock of the current process held for writing.
+ */
+void before_move(file &file, unsigned long address, unsigned long length, Pgoff pgoff);
 
 } // namespace unidax::cdev

@@ -378,6 +378,47 @@ TEST_F(stale_tlb, taken_away_after_madvise_dontneed)
 	EXPECT_NO_WRITES_AFTER(MADV_DONTNEED);
 }
 
+/*
+ * Who moves a page to where it continues another mapping does not keep it in use
+ * for good: an entry that is lost with its reference would.
+ */
+TEST_F(stale_tlb, taken_after_a_move_into_a_merge)
+{
+	struct site site = { .fd = self->fd, .align = variant->align };
+	int neighbour;
+
+	REQUIRE_SHRINK();
+	munmap(self->last, variant->align);
+	site.last = self->dev.size - site.align;
+	site.room = reserve_address(8 * site.align, site.align);
+	ASSERT_NE(NULL, site.room);
+	site.page = site.room + 4 * site.align;
+	/* What it continues begins before it, then after it. */
+	for (neighbour = -1; neighbour <= 1; neighbour += 2) {
+		size_t moved = neighbour < 0 ? site.last : site.last - site.align;
+		char *target = site.room + site.align;
+
+		ASSERT_NE(MAP_FAILED, mmap(target + neighbour * (long)site.align, site.align,
+					   PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+					   self->fd, moved + neighbour * (long)site.align));
+		ASSERT_NE(MAP_FAILED, mmap(site.page, site.align, PROT_READ | PROT_WRITE,
+					   MAP_SHARED | MAP_FIXED, self->fd, moved));
+		ASSERT_EQ(0, touch_write(target + neighbour * (long)site.align, 1));
+		ASSERT_EQ(0, touch_write(site.page, 3));
+		ASSERT_EQ(target, mremap(site.page, site.align, site.align,
+					 MREMAP_MAYMOVE | MREMAP_FIXED, target));
+		EXPECT_EQ(0, touch_read(target));
+		EXPECT_EQ(3, target[0]);
+		munmap(site.room, 8 * site.align);
+		site.room = reserve_address(8 * site.align, site.align);
+		ASSERT_NE(NULL, site.room);
+		site.page = site.room + 4 * site.align;
+	}
+	munmap(site.room, 8 * site.align);
+	EXPECT_EQ(0, set_size(self->attribute, self->dev.size - 2 * variant->align ?:
+			      self->dev.size - variant->align));
+}
+
 /* A child's mapping is its own: what it takes away from itself, or by its end, costs it alone. */
 static int child_takes_away(void *arg)
 {

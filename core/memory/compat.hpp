@@ -326,10 +326,23 @@ inline void flush_mm(mm_struct &mm)
  * Whether madvise(MADV_COLD) and MADV_PAGEOUT, mprotect(), or mremap(), take a device's large entry
  * for a broken one and drop it without a flush, so that processors go on using the old translation:
  * the first two for a PMD and a PUD, until 6.12 at the latest; the last for a PUD, to this day.
+ * Where entries count, it loses the reference with the entry.
  */
 constexpr bool madvise_loses_pmd = LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0);
 constexpr bool mprotect_loses_pud = LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0);
 constexpr bool mremap_loses_pud = true;
+
+/**
+ * keep_faults_out() - no fault in @vma until the mmap_lock is dropped.
+ * @vma: of the current process
+ * Context: mmap_lock held for writing; sleeps.
+ */
+template <class Vma> void keep_faults_out(Vma &vma)
+{
+	/* Up to 6.3 they hold the mmap_lock, too. */
+	if constexpr (requires { vma_start_write(&vma); })
+		vma_start_write(&vma);
+}
 
 /** drop_inode() - super_operations.drop_inode of inodes that nobody keeps for later. */
 template <class Inode> int drop_inode(Inode *inode)
