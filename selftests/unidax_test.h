@@ -32,6 +32,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/types.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -331,6 +332,16 @@ static inline void *reserve_address(size_t length, size_t align)
 	if (p == MAP_FAILED)
 		return NULL;
 	return (void *)(((unsigned long)p + align - 1) & ~(align - 1));
+}
+
+/* Whether an entry maps one of the region's pages, no more: from 6.15 on, where it counts it. */
+static inline bool entry_is_folio(void)
+{
+	unsigned int major = 0, minor = 0;
+	struct utsname name;
+
+	return !uname(&name) && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 15));
 }
 
 static inline long minor_faults(void)
