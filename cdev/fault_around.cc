@@ -3,12 +3,7 @@
  * Fault-around on devices of small pages. A fault costs some two thousand instructions, an entry
  * that is written along with another some eighty, and every entry costs ninety when it is taken
  * out again. So entries are only written where the page table itself says that its neighbourhood is
- * in use:
- *
- * - the window is an aligned block of 2^k pages with the fault's page in it. It starts at 16 pages
- *   if one of those is mapped, else it is the page alone, and doubles as long as a sixteenth of the
- *   block is mapped. So what is written in vain is bounded by what was touched.
- * - it ends where the VMA, the extent, or the page table's page ends.
+ * in use. cdev/fault_window.hpp has the rule.
  *
  * No state is kept: the page table is the history. The whole is one walk and one hold of the page
  * table's lock, and lies inside the fault lock like any other insertion. So whoever takes memory
@@ -25,6 +20,7 @@
  * its callback is called with. The entries of one page table lie side by side.
  */
 #include "cdev/fault_around.hpp"
+#include "cdev/fault_window.hpp"
 #include "core/cxx/lock.hpp"
 #include "core/memory/bad_pages.hpp"
 #include "core/memory/compat.hpp"
@@ -32,9 +28,6 @@
 
 namespace unidax::cdev {
 namespace {
-
-/* Pages; the smallest window, and how thinly a window may be populated to be doubled. */
-constexpr unsigned int smallest = 16, sparseness = 16;
 
 /* Entries of a page table that are free, by their indices. */
 class FreePages {
@@ -68,7 +61,7 @@ public:
 	 */
 	PageTable(const vm_fault &vmf, pte_t *entries, Pfn pfn, unsigned int low, unsigned int high)
 		: vma_(*vmf.vma), address_(vmf.address & PAGE_MASK), pfn_(pfn),
-		  at_(pte_index(vmf.address)), low_(low), high_(high), entries_(entries)
+		  window_(pte_index(vmf.address), low, high), entries_(entries)
 	{}
 
 	/**
@@ -77,34 +70,15 @@ public:
 	 */
 	[[nodiscard]] unsigned int window(unsigned int limit) const
 	{
-		if (high_ - low_ == 1)
+		if (window_.alone())
 			return 1;
 		if (vma_.vm_flags & VM_SEQ_READ)
 			return limit;
-
-		unsigned int size = smaller(smallest, limit);
-		unsigned int begin = begin_of(size), end = end_of(size);
-
-		if (end - begin == smallest && untouched(begin))
-			return 1;
-
-		unsigned int n = populated(begin, end);
-
-		if (!n)
-			return 1;
-		while (size < limit) {
-			const unsigned int next_begin = begin_of(2 * size);
-			const unsigned int next_end = end_of(2 * size);
-
-			n += populated(next_begin, begin) + populated(end, next_end);
-			/* The page itself counts. */
-			if ((n + 1) * sparseness < 2 * size)
-				break;
-			size *= 2;
-			begin = next_begin;
-			end = next_end;
-		}
-		return size;
+		return window_.size(
+			limit, [this](unsigned int begin) { return untouched(begin); },
+			[this](unsigned int begin, unsigned int end) {
+				return populated(begin, end);
+			});
 	}
 
 	/**
@@ -115,22 +89,22 @@ public:
 	{
 		const pte_t *const model = find_model(size);
 
-		if (!pte_none(entry_at(at_)))
+		if (!pte_none(entry_at(window_.at())))
 			return true;
 		if (!model)
 			return false;
 
 		const pgprot_t protection = protection_like(*model);
-		const unsigned int end = end_of(size);
+		const unsigned int end = window_.end_of(size);
 
-		for (unsigned int i = begin_of(size); i < end; i++) {
+		for (unsigned int i = window_.begin_of(size); i < end; i++) {
 			const Pfn pfn = pfn_of(i);
 
 			if (pte_none(entry_at(i)) && !bad_pages->any(pfn, Pages{1}))
 				set_pte_at(vma_.vm_mm, address_of(i), &entries_[i],
 					   pfn_pte(pfn.n, protection));
 		}
-		return !pte_none(entry_at(at_));
+		return !pte_none(entry_at(window_.at()));
 	}
 
 	/**
@@ -140,10 +114,10 @@ public:
 	[[nodiscard]] FreePages find_free(unsigned int size) const
 	{
 		FreePages found;
-		const unsigned int end = end_of(size);
+		const unsigned int end = window_.end_of(size);
 
-		for (unsigned int i = begin_of(size); i < end; i++) {
-			if (i != at_ && pte_none(entry_at(i)) &&
+		for (unsigned int i = window_.begin_of(size); i < end; i++) {
+			if (i != window_.at() && pte_none(entry_at(i)) &&
 			    !bad_pages->any(pfn_of(i), Pages{1}))
 				found.add(i);
 		}
@@ -152,21 +126,11 @@ public:
 
 private:
 	[[nodiscard]] pte_t entry_at(unsigned int i) const { return ptep_get(&entries_[i]); }
-	[[nodiscard]] Pfn pfn_of(unsigned int i) const { return {pfn_.n + i - at_}; }
+	[[nodiscard]] Pfn pfn_of(unsigned int i) const { return {pfn_.n + i - window_.at()}; }
 	[[nodiscard]] unsigned long address_of(unsigned int i) const
 	{
-		return address_ + (static_cast<unsigned long>(i) - at_) * PAGE_SIZE;
+		return address_ + (static_cast<unsigned long>(i) - window_.at()) * PAGE_SIZE;
 	}
-	/* The aligned block of @size around the fault, as far as it may be used. */
-	[[nodiscard]] unsigned int begin_of(unsigned int size) const
-	{
-		return larger(low_, at_ & ~(size - 1));
-	}
-	[[nodiscard]] unsigned int end_of(unsigned int size) const
-	{
-		return smaller(high_, (at_ & ~(size - 1)) + size);
-	}
-
 	[[nodiscard]] unsigned int populated(unsigned int begin, unsigned int end) const
 	{
 		unsigned int n = 0;
@@ -185,7 +149,7 @@ private:
 		pteval_t bits = 0;
 
 #pragma GCC unroll 16
-		for (unsigned int i = 0; i < smallest; i++)
+		for (unsigned int i = 0; i < smallest_window; i++)
 			bits |= native_pte_val(entry_at(begin + i));
 		return pte_none(native_make_pte(bits));
 	}
@@ -193,9 +157,9 @@ private:
 	/* An entry that maps what this extent has there. */
 	[[nodiscard]] const pte_t *find_model(unsigned int size) const
 	{
-		const unsigned int end = end_of(size);
+		const unsigned int end = window_.end_of(size);
 
-		for (unsigned int i = begin_of(size); i < end; i++) {
+		for (unsigned int i = window_.begin_of(size); i < end; i++) {
 			const pte_t entry = entry_at(i);
 
 			if (pte_present(entry) && pte_pfn(entry) == pfn_of(i).n)
@@ -221,7 +185,7 @@ private:
 	const vm_area_struct &vma_;
 	const unsigned long address_;
 	const Pfn pfn_;
-	const unsigned int at_, low_, high_;
+	const FaultWindow window_;
 	pte_t *const entries_;
 };
 

@@ -38,6 +38,10 @@ PLANTED = [
     ("core/cxx/reader.hpp", "plain > U64_MAX / memparse(one, nullptr)", "false", "reader"),
     ("core/cxx/reader.hpp", "!length || length > 16", "!length", "reader"),
     ("core/cxx/reader.hpp", "read > max", "read > U64_MAX", "reader"),
+    ("cdev/fault_window.hpp", "if (!n)\n\t\t\treturn 1;", "", "fault_window"),
+    ("cdev/fault_window.hpp", "(n + 1) * sparsest_window", "n * sparsest_window", "fault_window"),
+    ("cdev/fault_window.hpp", "larger(low_, at_ & ~(size - 1))", "at_ & ~(size - 1)", "fault_window"),
+    ("cdev/fault_window.hpp", "populated(end, next_end)", "0", "fault_window"),
     ("region/gaps.hpp", "free_from = stop + unit.n;", "free_from = taken;", "gaps"),
     ("region/gaps.hpp", "align_up(free_from, align.n)", "free_from", "gaps"),
     ("region/gaps.hpp", "is_cover(*next) && ", "false && ", "gaps"),
@@ -69,7 +73,7 @@ def caught(scratch, number, header, old, new, test):
         return False, "the text is not there once"
     # All headers are copied: an #include looks beside its own file first.
     tree = scratch.file("tree-%d" % number)
-    for folder in ("core", "region"):
+    for folder in ("core", "region", "cdev"):
         shutil.copytree(os.path.join(gatelib.ROOT, folder), os.path.join(tree, folder),
                         ignore=lambda _, names: [n for n in names if "." in n and not n.endswith((".hpp", ".h"))])
     with open(os.path.join(tree, header), "w", encoding="utf-8") as f:
