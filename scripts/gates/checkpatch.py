@@ -63,7 +63,7 @@ GROUPS = [
      []),
 ]
 # Kernel C among the selftests.
-KERNEL_C = ("selftests/modules/*", "scripts/tests/vm/fault/*")
+KERNEL_C = ("selftests/modules/*", "scripts/tests/coccinelle/*", "scripts/tests/vm/fault/*")
 # What no group takes.
 NO_TEXT = ("COPYING", "MAINTAINERS", "*.gitignore", ".clang-format", ".clang-tidy", "selftests/config",
            "selftests/settings", "*.config", "*.cocci", "*.conf", "*.json", "*.svg", "scripts/vm/*-init", "scripts/gates/*/*")

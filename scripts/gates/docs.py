@@ -37,6 +37,9 @@ EXTENSIONS = "c|h|cc|hpp|py|sh|rst|md|txt|svg|table|cocci|conf|awk|config"
 # (pattern of a path that is not in the tree, reason)
 ELSEWHERE = [
     ("drivers/dax/*", "the kernel's driver, today's and that of 2016"),
+    ("drivers/char/*", "drivers of the kernel's"),
+    ("scripts/coccinelle/unidax/*", "where the patch series puts what reads C"),
+    ("null/eno.cocci", "a semantic patch of the kernel's"),
     ("include/linux/*", "a header of the kernel's"),
     ("Documentation/admin-guide/*", "a document of the kernel's"),
     ("Documentation/filesystems/*", "the same"),
@@ -47,7 +50,7 @@ ELSEWHERE = [
     ("run_kselftest.sh", "the same"),
 ]
 # Targets and variables of the kernel's Makefile that documents name.
-KERNEL_MAKE = {"install": "of the kernel's selftests", "coccicheck": "runs semantic patches", "MODE": "of coccicheck"}
+KERNEL_MAKE = {"install": "of the kernel's selftests", "coccicheck": "runs semantic patches", "MODE": "of coccicheck", "COCCI": "the same"}
 
 
 @functools.cache

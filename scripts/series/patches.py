@@ -34,7 +34,7 @@ PLACES = [
     (r"selftests/((?:modules/)?[^/]+)", TESTS + r"/\1", "selftests"),
     # The others match marks that scripts/gates/unwind writes into lowered C++, and have nothing to say of C.
     (r"scripts/coccinelle/(rcu_barrier\.cocci)", r"scripts/coccinelle/unidax/\1", "coccinelle"),
-    (r"Documentation/(?:error-unwind|glossary|index|installation|origin|patch-series|performance|providers|static-analysis)\.rst", None, None),
+    (r"Documentation/(?:error-unwind|glossary|index|installation|origin|patch-series|performance|providers|semantic-patches|static-analysis)\.rst", None, None),
     (r"selftests/(?:attacks|unit)/.*|scripts/.*|Documentation/(?:performance|provider-example)/.*|\.ci/.*|Makefile|dkms\.conf|README\.md|CONTRIBUTING\.md|COPYING|MAINTAINERS|"
      r"\.[^/]*", None, None),
 ]
