@@ -25,6 +25,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 sys.path.insert(0, os.path.join(HERE, "..", "gates"))
 import checkpatch as gate  # noqa: E402
+import coccinelle as semantic_gate  # noqa: E402
 import make as series  # noqa: E402
 import patches  # noqa: E402
 from tree import OPTIONS, Run, Tree, arguments, clean_env, kselftest, must, patch_files, run, said_by_tests, size_kib, warnings  # noqa: E402
@@ -360,14 +361,10 @@ def machine(report, kernel, args):
                  said + output)
 
 
-# What each semantic patch has to find when it stands at the end of a C source: (text, what has to be said of it).
-PLANTED_C = {
-    "rcu_barrier.cocci": ("static struct file_system_type planted_type;\nstatic struct kmem_cache *planted_cache;\n\n"
-                          "static void planted_stop(void)\n{\n\tunregister_filesystem(&planted_type);\n"
-                          "\tkmem_cache_destroy(planted_cache);\n}\n\n"
-                          "static int planted_start(void)\n{\n\treturn register_filesystem(&planted_type);\n}\n",
-                          r"module\.c:.*rcu_barrier\(\)"),
-}
+def said_in_c(output):
+    """What semantic patches said: [(file, line, text)]."""
+    return [(os.path.basename(file), int(line), text)
+            for file, line, text in re.findall(r"(?m)^(\S+\.[ch]):(\d+):\d+-\d+: (.*)$", output)]
 
 
 def semantic(report, kernel, tree):
@@ -377,18 +374,23 @@ def semantic(report, kernel, tree):
         report.skip("semantic patches", "there are none in the project's scripts/coccinelle/")
         return
     for rule in rules:
+        name = os.path.basename(rule)[:-len(".cocci")]
         status, output = kernel.make("coccicheck", "MODE=report", "COCCI=" + rule, "M=" + patches.DRIVER, jobs=False)
         bad = [line for line in output.splitlines() if re.search(r"fatal|[Ee]rror|coccicheck failed", line)]
-        report.check(rule, not status and not bad, output)
-        # By spatch alone, in a C source: a rule that cannot say anything there has no place in a kernel tree.
-        fault = PLANTED_C.get(os.path.basename(rule))
-        if not fault:
-            report.check("control: " + rule, False, "there is no planted fault for it")
-            continue
-        undo = kernel.edit(patches.DRIVER + "/core/module.c", r"\Z", fault[0])
+        report.check("%s has nothing to say of the driver" % rule, not status and not bad and not said_in_c(output), output)
+        # By spatch alone, in C: a rule that cannot say anything there has no place in a kernel tree. The faults are those
+        # of scripts/gates/coccinelle.py.
+        sample = os.path.join(semantic_gate.SAMPLES, name + ".c")
+        faults = semantic_gate.expected(sample) if os.path.exists(sample) else {}
+        # In a file that git has: .cocciconfig makes spatch look at those only.
+        planted = series.read(sample) if faults else ""
+        undo = kernel.edit(patches.DRIVER + "/core/module.c", r"\A.*\Z", lambda _, text=planted: text)
         status, output = kernel.make("coccicheck", "MODE=report", "COCCI=" + rule, "M=" + patches.DRIVER, jobs=False)
         undo()
-        report.check("control: " + rule, re.search(fault[1], output), output)
+        found = [(line, text) for file, line, text in said_in_c(output) if file == "module.c"]
+        missed = [line for line, words in faults.items() if not any(line == at and words in text for at, text in found)]
+        report.check("control: %s, %d planted faults and nothing else" % (rule, len(faults)),
+                     faults and not status and not missed and len(found) == len(faults), "%s\nmissed: lines %s" % (output, missed))
     series.write(kernel.tree, "planted.cocci", "virtual report\n@r@\nidentifier f;\nposition p;\n@@\nf@p(...) { ... }\n"
                  "@script:python depends on report@\np << r.p;\n@@\ncoccilib.report.print_report(p[0], 'planted')\n")
     status, output = kernel.make("coccicheck", "MODE=report", "COCCI=planted.cocci", "M=" + patches.DRIVER, jobs=False)

@@ -32,8 +32,9 @@ PLACES = [
     (r"Documentation/(%s\.rst)" % CARRIED, DOCS + r"/\1", "documents"),
     # Folders of tests that drive virtual machines themselves are the project's own.
     (r"selftests/((?:modules/)?[^/]+)", TESTS + r"/\1", "selftests"),
-    # The others match marks that scripts/gates/unwind writes into lowered C++, and have nothing to say of C.
-    (r"scripts/coccinelle/(rcu_barrier\.cocci)", r"scripts/coccinelle/unidax/\1", "coccinelle"),
+    # Those that read C. The others match marks that scripts/gates/unwind writes into lowered C++, and have nothing to say
+    # of C; they stay with it.
+    (r"scripts/coccinelle/kernel/([^/]+\.cocci)", r"scripts/coccinelle/unidax/\1", "coccinelle"),
     (r"Documentation/(?:error-unwind|glossary|index|installation|origin|patch-series|performance|providers|semantic-patches|static-analysis)\.rst", None, None),
     (r"selftests/(?:attacks|unit)/.*|scripts/.*|Documentation/(?:performance|provider-example)/.*|\.ci/.*|Makefile|dkms\.conf|README\.md|CONTRIBUTING\.md|COPYING|MAINTAINERS|"
      r"\.[^/]*", None, None),
@@ -204,9 +205,22 @@ division, resize under load, the loss of a provider, and failure of every
 allocation in turn. The modules in modules/ make kernel functions fail at
 a chosen call, which shows that what was begun is undone.
 """),
-    ("coccinelle", "coccinelle: a slab that outlives what RCU frees into it", """
-kmem_cache_destroy() without rcu_barrier() before it, in a module whose
-objects are freed by RCU: the free may come after the slab is gone.
+    ("coccinelle", "coccinelle: what drivers get wrong when a step fails", """
+They read C, and are not about this driver only, whose C++ unwinds by
+itself:
+
+unwind: what was acquired and stays when a later step fails; releases and
+labels in the wrong order; the release of what was never acquired.
+device_kfree: kfree() of an object whose device or kobject is initialised,
+where put_device() is due.
+rcu_cache: kmem_cache_destroy() without rcu_barrier() before it.
+errptr_null: an ERR_PTR compared with NULL and the reverse, for functions
+that null/eno.cocci does not know.
+device_late: what is said of a device or a cdev after it was added, or
+before cdev_init(); a dev_t without a value.
+
+In drivers/dax they find dev_dax freed after device_initialize() and a
+slab destroyed right after a mount that failed.
 """),
     ("maintainers", "MAINTAINERS: add unidax and C++ units", """
 Someone has to answer for both.
