@@ -125,7 +125,7 @@ public:
 
 	/**
 	 * set_mode() - hand the memory to the kernel as System RAM, or take it back.
-	 * @wish: what the kernel is to use it for
+	 * @requested: what the kernel is to use it for
 	 *
 	 * After an error the mode is what it was; or system_ram with the memory in nobody's use, if
 	 * it could not be made usable again: the same call, or the opposite one, then goes on.
@@ -134,7 +134,7 @@ public:
 	 * Errors: -EBUSY (mapped, pinned; in use as System RAM), -ENXIO (removed), -EINTR, and as
 	 * region::Allocation::lend() and take_back().
 	 */
-	[[nodiscard]] Result<> set_mode(Mode mode, ram::Wish wish);
+	[[nodiscard]] Result<> set_mode(Mode mode, ram::RequestedUse requested);
 
 	Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec,
 		 PerCpuFaultCounts faults);
@@ -239,7 +239,7 @@ private:
 	/** grow() - make @extension part of the instance. */
 	[[nodiscard]] static Result<> grow(Change &change, region::Extension extension);
 	/** grow_to() - to @size bytes, more than it has. */
-	[[nodiscard]] static Result<> grow_to(Change &change, u64 size, region::Pieces most);
+	[[nodiscard]] static Result<> grow_to(Change &change, u64 size, region::ExtentCount most);
 	/** grow_by() - by the range [@start, @start + @size). */
 	[[nodiscard]] static Result<> grow_by(Change &change, Address start, u64 size);
 	/** shrink() - to @size bytes, less than it has. */
@@ -278,7 +278,7 @@ private:
 	/** open_again() - undo shut(). */
 	static void open_again(const Change &change);
 	/** lend() - let the kernel have the memory. Errors: as set_mode(). */
-	[[nodiscard]] static Result<> lend(const Change &change, ram::Wish wish);
+	[[nodiscard]] static Result<> lend(const Change &change, ram::RequestedUse requested);
 	/** take_back() - get it back from the kernel. Errors: as set_mode(). */
 	[[nodiscard]] static Result<> take_back(const Change &change);
 	/** recall() - get it back for good, if it can be had, before the instance goes. */

@@ -53,14 +53,14 @@ void Instance::open_again(const Change &change)
 	live->fault_size = live->align;
 }
 
-Result<> Instance::lend(const Change &change, ram::Wish wish)
+Result<> Instance::lend(const Change &change, ram::RequestedUse requested)
 {
 	region::Allocation &allocation = change.allocation();
 
 	if (!allocation.lent())
 		TRY(shut(change));
 
-	const Result<> result = allocation.lend(wish, change.cancellation());
+	const Result<> result = allocation.lend(requested, change.cancellation());
 
 	if (!allocation.lent())
 		open_again(change);
@@ -88,12 +88,12 @@ void Instance::recall()
 			     "it stays claimed until every block of it is offline\n");
 }
 
-Result<> Instance::set_mode(Mode mode, ram::Wish wish)
+Result<> Instance::set_mode(Mode mode, ram::RequestedUse requested)
 {
 	const Change change = TRY(begin_change(Authority::administrator));
 
 	if (mode == Mode::system_ram)
-		TRY(lend(change, wish));
+		TRY(lend(change, requested));
 	else if (change.allocation().lent())
 		TRY(take_back(change));
 	else

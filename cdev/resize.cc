@@ -163,7 +163,7 @@ Result<> Instance::resize(u64 size, unsigned int timeout_ms, Authority authority
 	 * How many extents a holder's growth may lead to: each costs some KiB, and whoever grows in
 	 * this region walks over it. An administrator knows what it does.
 	 */
-	constexpr region::Pieces most_of_holder{256};
+	constexpr region::ExtentCount most_of_holder{256};
 
 	/* What is refused, or asks for nothing, takes no turn. */
 	if (authority == Authority::holder) {
@@ -229,7 +229,7 @@ void Instance::conclude(const Change &change, u64 before, u64 after, const Resul
 	notify(change, before);
 }
 
-Result<> Instance::grow_to(Change &change, u64 size, region::Pieces most)
+Result<> Instance::grow_to(Change &change, u64 size, region::ExtentCount most)
 {
 	event::Phase phase(change.instance().name(), UNIDAX_PHASE_CLAIM);
 	region::Extension extension = TRY(change.allocation().extend(

@@ -158,23 +158,24 @@ ssize_t mode_show(Instance &instance, char *buffer)
 struct ModeText {
 	const char *text;
 	Mode mode;
-	ram::Wish wish;
+	ram::RequestedUse requested;
 };
 
 constexpr ModeText mode_texts[] = {
-	{"devdax", Mode::devdax, ram::Wish()},
-	{"system-ram", Mode::system_ram, ram::Wish()},
-	{"system-ram offline", Mode::system_ram, ram::Wish(ram::Use::offline)},
-	{"system-ram online", Mode::system_ram, ram::Wish(ram::Use::online)},
-	{"system-ram online_kernel", Mode::system_ram, ram::Wish(ram::Use::online_kernel)},
-	{"system-ram online_movable", Mode::system_ram, ram::Wish(ram::Use::online_movable)},
+	{"devdax", Mode::devdax, ram::RequestedUse()},
+	{"system-ram", Mode::system_ram, ram::RequestedUse()},
+	{"system-ram offline", Mode::system_ram, ram::RequestedUse(ram::Use::offline)},
+	{"system-ram online", Mode::system_ram, ram::RequestedUse(ram::Use::online)},
+	{"system-ram online_kernel", Mode::system_ram, ram::RequestedUse(ram::Use::online_kernel)},
+	{"system-ram online_movable", Mode::system_ram,
+	 ram::RequestedUse(ram::Use::online_movable)},
 };
 
 Result<> mode_store(Instance &instance, const char *text)
 {
 	for (const ModeText &known : mode_texts) {
 		if (sysfs_streq(text, known.text))
-			return instance.set_mode(known.mode, known.wish);
+			return instance.set_mode(known.mode, known.requested);
 	}
 	return Error(-EINVAL);
 }

@@ -282,14 +282,14 @@ Result<> SystemRam::remove_pieces(Cancellation &cancellation)
 	return {};
 }
 
-Result<> SystemRam::add(const Wish &wish, Cancellation &cancellation)
+Result<> SystemRam::add(const RequestedUse &requested, Cancellation &cancellation)
 {
 	const bool was_whole = is_whole();
 	Result<> added = add_pieces(cancellation);
 
 	/* What the kernel had before stays as it is, unless something else is wished for. */
-	if (added.ok() && (wish.said || !was_whole))
-		added = put(wish.use, cancellation);
+	if (added.ok() && (requested.stated || !was_whole))
+		added = put(requested.use, cancellation);
 	/* Whoever asks held() sees what is left. */
 	if (!added.ok() && !was_whole)
 		(void)remove_pieces(cancellation);

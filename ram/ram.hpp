@@ -25,15 +25,15 @@ enum class Use : u8 {
 };
 
 /*
- * What somebody wants memory to be used for. Who says nothing gets, as from daxctl, memory that can
- * be had back; and what the kernel has already stays as it is.
+ * The use that a caller asks for. If none is stated, new memory becomes movable, as with daxctl, so
+ * that it can be taken back; and what the kernel has already stays as it is.
  */
-struct Wish {
-	constexpr Wish() : use(Use::online_movable), said(false) {}
-	explicit constexpr Wish(Use use) : use(use), said(true) {}
+struct RequestedUse {
+	constexpr RequestedUse() : use(Use::online_movable), stated(false) {}
+	explicit constexpr RequestedUse(Use use) : use(use), stated(true) {}
 
 	Use use;
-	bool said;
+	bool stated;
 };
 
 /*
@@ -100,7 +100,7 @@ public:
 	/**
 	 * add() - let the kernel have all of it. It has no struct pages, and no busy resource above
 	 * it; some of it may have been added before.
-	 * @wish: for every block, whatever the policy of the machine (auto_online_blocks) is
+	 * @requested: for every block, whatever the policy of the machine (auto_online_blocks) is
 	 * @cancellation: stops it
 	 *
 	 * After an error the kernel has of it what it had, each block in the same use; or, of what
@@ -110,7 +110,7 @@ public:
 	 * returns; -EINTR (any signal, while somebody else puts memory online or offline), -ENXIO
 	 * (cancelled).
 	 */
-	[[nodiscard]] Result<> add(const Wish &wish, Cancellation &cancellation);
+	[[nodiscard]] Result<> add(const RequestedUse &requested, Cancellation &cancellation);
 
 	/**
 	 * remove() - take all of it back: nothing of it has struct pages any more. After an error

@@ -179,18 +179,18 @@ Result<Box<Allocation::Loan>> Allocation::prepare() const
 	return Box<Loan>::make(move(blocks), move(memory));
 }
 
-Result<> Allocation::lend(ram::Wish wish, Cancellation &cancellation)
+Result<> Allocation::lend(ram::RequestedUse requested, Cancellation &cancellation)
 {
 	/* Of what the kernel has already nothing is taken back for this. */
 	if (lent() && loan_->memory->held())
-		return loan_->memory->add(wish, cancellation);
+		return loan_->memory->add(requested, cancellation);
 	if (!lent()) {
 		loan_ = TRY(prepare());
 		for (const Extent &blocks : loan_->blocks)
 			region_.backing().disassociate_pages(blocks);
 	}
 
-	Result<> result = give_to_kernel(wish, cancellation);
+	Result<> result = give_to_kernel(requested, cancellation);
 
 	/* What cannot be undone now can be later: it is lent, then. */
 	if (!result.ok())
@@ -198,7 +198,7 @@ Result<> Allocation::lend(ram::Wish wish, Cancellation &cancellation)
 	return result;
 }
 
-Result<> Allocation::give_to_kernel(ram::Wish wish, Cancellation &cancellation)
+Result<> Allocation::give_to_kernel(ram::RequestedUse requested, Cancellation &cancellation)
 {
 	for (const Extent &blocks : loan_->blocks)
 		region_.backing().unmap_chunks(blocks);
@@ -209,7 +209,7 @@ Result<> Allocation::give_to_kernel(ram::Wish wish, Cancellation &cancellation)
 	}
 	for (const Extent &blocks : loan_->blocks)
 		TRY(region_.expose(blocks));
-	return loan_->memory->add(wish, cancellation);
+	return loan_->memory->add(requested, cancellation);
 }
 
 Result<> Allocation::take_back(Cancellation &asking, const Cancellation &zeroing)

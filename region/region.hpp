@@ -57,13 +57,13 @@ struct Spec {
 	[[nodiscard]] constexpr bool finds_content() const { return persistent || keep; }
 };
 
-/** struct Pieces - a number of extents. */
-struct Pieces {
+/** struct ExtentCount - a number of extents. */
+struct ExtentCount {
 	size_t n;
 };
 
 /* No bound on them. */
-constexpr Pieces any_number{~size_t{0}};
+constexpr ExtentCount any_number{~size_t{0}};
 
 /** remove() - what the end of a RegisteredRegion does; call it in no other way. */
 void remove(Ref<Region> region);
@@ -231,7 +231,7 @@ public:
 	 * Errors: -ENOSPC (no space, or only in more pieces), -ENOMEM, -EIO (memory became bad
 	 * meanwhile), as Cancellation::check().
 	 */
-	[[nodiscard]] Result<Extension> extend(Pages size, Alignment align, Pieces most,
+	[[nodiscard]] Result<Extension> extend(Pages size, Alignment align, ExtentCount most,
 					       const Cancellation &cancellation);
 	/**
 	 * extend_by() - like extend(), by a range of physical addresses.
@@ -253,7 +253,7 @@ public:
 	/**
 	 * lend() - let the kernel have it, as System RAM of the region's target node. Nobody can
 	 * reach a page of it, and none is in use.
-	 * @wish: what for
+	 * @requested: the use that the caller asks for
 	 * @cancellation: stops it
 	 *
 	 * Of each extent the whole memory blocks are lent, and their page maps are taken down; the
@@ -263,7 +263,7 @@ public:
 	 * Errors: -EINVAL (no target node, no whole block), -EIO (a bad page), -ENOMEM, as
 	 * ram::SystemRam::add().
 	 */
-	[[nodiscard]] Result<> lend(ram::Wish wish, Cancellation &cancellation);
+	[[nodiscard]] Result<> lend(ram::RequestedUse requested, Cancellation &cancellation);
 	/**
 	 * take_back() - undo lend(): the extents have page maps, are clean and associated again.
 	 * What the kernel has written into them is cleared, in a persistent region, too.
@@ -308,7 +308,8 @@ private:
 	/** prepare() - a loan of what can be lent, not yet begun. Errors: as lend(). */
 	[[nodiscard]] Result<Box<Loan>> prepare() const;
 	/** give_to_kernel() - take the page maps away and add the memory, as far as not done. */
-	[[nodiscard]] Result<> give_to_kernel(ram::Wish wish, Cancellation &cancellation);
+	[[nodiscard]] Result<> give_to_kernel(ram::RequestedUse requested,
+					      Cancellation &cancellation);
 
 	ExtentMap extents_;
 	/* A child resource's name: /proc/iomem prints it. */
@@ -443,7 +444,7 @@ private:
 
 	/** claim_first_fit() - claim @want pages for extend(). */
 	[[nodiscard]] Result<Extension> claim_first_fit(Allocation &allocation, Pages want,
-							Alignment align, Pieces most)
+							Alignment align, ExtentCount most)
 		EXCLUDES(lock_);
 	/** claim_range() - claim @count pages at @pfn for extend_by(). */
 	[[nodiscard]] Result<Extension> claim_range(Allocation &allocation, Pfn pfn, Pages count)

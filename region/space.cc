@@ -151,7 +151,7 @@ u64 Region::initial_size()
 /* Growing. */
 
 Result<Extension> Region::claim_first_fit(Allocation &allocation, Pages want, Alignment align,
-					  Pieces most)
+					  ExtentCount most)
 {
 	MutexGuard guard(lock_);
 	const ExtentMap &extents = allocation.extents_;
@@ -265,7 +265,7 @@ Result<> Allocation::clean(const Extension &extension, const Cancellation &cance
 	return {};
 }
 
-Result<Extension> Allocation::extend(Pages size, Alignment align, Pieces most,
+Result<Extension> Allocation::extend(Pages size, Alignment align, ExtentCount most,
 				     const Cancellation &cancellation)
 {
 	Extension extension =
