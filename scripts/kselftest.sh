@@ -142,6 +142,8 @@ done
 # any page of the machine went bad.
 # fail_nth: a kernel that has no memory for a module's jump labels or events, or for a memory map, says
 # so by a WARNING.
+# What is not aligned does not follow RAM, but memory that is reserved (2): from 7.3 on the kernel keeps
+# what is behind RAM, up to the next 64 MiB, as its "RAM buffer", be it soft-reserved or not.
 device_tests='mmap_semantics fault_sizes node_alias gup sysfs_abi permissions stale_tlb write_tracking'
 module_tests='load_unload provider_unload'
 machines=(
@@ -150,7 +152,7 @@ machines=(
 	"memory failure, DMA|--memory=reserved --mem-size=2368M --append=vm_debug=- --iommu|poison|UNIDAX_EXPECT_ALIGNS=4096 2097152 1073741824|memory_failure vfio"
 	"hmem, unloaded|--memory=hmem --mem-size=128M --append=vm_debug=-|none|UNIDAX_EXPECT_PROVIDERS=hmem|$module_tests regressions|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
 	"reserved, unloaded|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|$module_tests number_reuse reserved_refusals keep|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
-	"hmem, not aligned|--memory=hmem --mem-size=32M --append=memmap=6656K%0x40100000-1+0xefffffff,1M%0x41100000-1+0xefffffff|none|UNIDAX_EXPECT_PROVIDERS=hmem|keep"
+	"hmem, not aligned|--memory=hmem --mem-size=32M --append=memmap=1M%0x44000000-1+2,6656K%0x44100000-1+0xefffffff,1M%0x48000000-1+0xefffffff|none|UNIDAX_EXPECT_PROVIDERS=hmem|keep"
 	"stress|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|stress|UNIDAX_HURRY=0"
 	"unwind, hmem|--memory=hmem --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=hmem|unwind|UNIDAX_HURRY=1"
 	"failure window, hmem|--memory=hmem --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=hmem|failure_window|UNIDAX_HURRY=0"

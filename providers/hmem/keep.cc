@@ -62,8 +62,8 @@ Result<> Keep::read(const char *const *words, unsigned int count)
 			return Error(-EINVAL);
 		}
 		if (!is_there(word)) {
-			pr_err("keep=%s: there is no soft-reserved memory, see /proc/iomem; "
-			       "nothing is loaded, nothing is cleared\n",
+			pr_err("keep=%s: there is no soft-reserved memory, see /proc/iomem "
+			       "or the kernel's log; nothing is loaded, nothing is cleared\n",
 			       word.text);
 			return Error(-ENXIO);
 		}

@@ -73,15 +73,14 @@ template <class Info> Info describe(int target_node, const resource &range)
 	return info;
 }
 
-/* Whether the firmware has reserved @size bytes at @start. */
-template <class Address> [[nodiscard]] bool soft_reserved(Address start, u64 size)
+/* How much of @size bytes at @start the firmware has reserved: REGION_*. */
+template <class Address> [[nodiscard]] int soft_reserved(Address start, u64 size)
 {
 	/* Up to 6.19 in the tree of all resources, later in one of its own. */
 	if constexpr (requires { region_intersects_soft_reserve(start, size); })
-		return region_intersects_soft_reserve(start, size) == REGION_INTERSECTS;
+		return region_intersects_soft_reserve(start, size);
 	else
-		return region_intersects(start, size, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED) ==
-		       REGION_INTERSECTS;
+		return region_intersects(start, size, IORESOURCE_MEM, IORES_DESC_SOFT_RESERVED);
 }
 
 /* Whether the range is another driver's: CXL's, or soft-reserved no longer. */
@@ -92,7 +91,7 @@ bool is_foreign(const resource &range)
 	if (IS_ENABLED(CONFIG_CXL_REGION) &&
 	    region_intersects(range.start, size, IORESOURCE_MEM, IORES_DESC_CXL) != REGION_DISJOINT)
 		return true;
-	return !soft_reserved(range.start, size);
+	return soft_reserved(range.start, size) != REGION_INTERSECTS;
 }
 
 Result<> make_device(device &host, int target_node, const resource &range)
@@ -197,8 +196,7 @@ bool is_known(const struct range &range)
 	});
 
 	return has_device || (left_to_modules<device> &&
-			      region_intersects(range.start, range_len(&range), IORESOURCE_MEM,
-						IORES_DESC_SOFT_RESERVED) != REGION_DISJOINT);
+			      soft_reserved(range.start, range_len(&range)) != REGION_DISJOINT);
 }
 
 bool numbers_are_known()
