@@ -31,8 +31,10 @@ FIXTURE_SETUP(resize_cost)
 	self->probes = !tracing_begin() &&
 		       !sysfs_write(TRACING "kprobe_events", "p:" GROUP "/huge zap_huge_pmd\n"
 				    "p:" GROUP "/split __split_huge_pmd\n") &&
-		       /* Of two names: 6.1 and 6.12. */
+		       /* Of three names: 7.3, 6.1 and 6.12. */
 		       (!sysfs_write(TRACING "kprobe_events",
+				     "p:" GROUP "/insert vmf_insert_folio_pmd\n") ||
+			!sysfs_write(TRACING "kprobe_events",
 				     "p:" GROUP "/insert vmf_insert_pfn_pmd_prot\n") ||
 			!sysfs_write(TRACING "kprobe_events",
 				     "p:" GROUP "/insert vmf_insert_pfn_pmd\n")) &&

@@ -22,7 +22,7 @@ struct step {
 
 #define OURS .caller = UNIDAX_CORE
 
-/* Allocations, by the names that they have from 6.1 to 6.12. */
+/* Allocations, by the names that they have from 6.1 to 7.3. */
 #define MEMORY_STEPS								\
 	{ "kmalloc_trace", 0, ENOMEM, ENOMEM, OURS, .optional = true, .group = "memory" },	\
 	{ "__kmalloc_cache_noprof", 0, ENOMEM, ENOMEM, OURS, .optional = true,			\
