@@ -435,6 +435,22 @@ static const char *block_use(unsigned long long address, unsigned long size)
 		EXPECT_STREQ(_use, block_use(self->start + (_at) + _b, self->block)); \
 } while (0)
 
+/*
+ * Whether the kernel puts objects of its own into a node's kernel memory as soon as there is some,
+ * and keeps them: the slab allocator of 7.3 does, that of 6.12 did not.
+ */
+static bool kernel_settles(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && atoi(name.release) >= 7;
+}
+
+#define REQUIRE_KERNEL_MEMORY_BACK() do {					\
+	if (kernel_settles())							\
+		SKIP(return, "the kernel keeps what it was given as kernel memory"); \
+} while (0)
+
 /* Whatever the machine's policy is, the writer decides; who does not say, gets it back for sure. */
 TEST_F_TIMEOUT(system_ram, uses, 120)
 {
@@ -461,6 +477,8 @@ TEST_F_TIMEOUT(system_ram, uses, 120)
 		EXPECT_EQ(total + size, mem_total(-1));
 		EXPECT_EQ(0, set_mode(self->a, "devdax"));
 		EXPECT_EQ(total, mem_total(-1));
+		if (kernel_settles() && !strcmp(words[i], "online_kernel"))
+			continue;
 		snprintf(mode, sizeof(mode), "system-ram %s", words[i]);
 		ASSERT_EQ(0, set_mode(self->a, mode));
 		EXPECT_TRUE(mode_is(self->a, "system-ram"));
@@ -470,6 +488,9 @@ TEST_F_TIMEOUT(system_ram, uses, 120)
 	/* From one use to another. */
 	for (i = 0; i < ARRAY_SIZE(words); i++) {
 		for (j = 0; j < ARRAY_SIZE(words); j++) {
+			if (kernel_settles() && (!strcmp(words[i], "online_kernel") ||
+						 !strcmp(words[j], "online_kernel")))
+				continue;
 			snprintf(mode, sizeof(mode), "system-ram %s", words[i]);
 			ASSERT_EQ(0, set_mode(self->a, mode));
 			snprintf(mode, sizeof(mode), "system-ram %s", words[j]);
@@ -808,6 +829,7 @@ TEST_F_TIMEOUT(system_ram, refused_devdax_keeps, 120)
 	int node;
 
 	REQUIRE_RAM();
+	REQUIRE_KERNEL_MEMORY_BACK();
 	node = dax_number(self->a, "target_node");
 	ASSERT_EQ(0, dax_resize(self->a, piece));
 	ASSERT_EQ(0, dax_write(self->a, "mapping", "%llx-%llx", self->start + second,
@@ -845,6 +867,7 @@ TEST_F_TIMEOUT(system_ram, refused_piece_keeps, 120)
 	int node;
 
 	REQUIRE_RAM();
+	REQUIRE_KERNEL_MEMORY_BACK();
 	node = dax_number(self->a, "target_node");
 	ASSERT_EQ(0, dax_resize(self->a, 3 * self->block));
 	ASSERT_EQ(0, set_mode(self->a, UNUSED));
