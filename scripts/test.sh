@@ -14,8 +14,8 @@ cd "$root"
 # Where memory and locks matter most; make kselftest-debug has all, and takes three times as long.
 debug_tests='load_unload provider_unload fail_nth stress resize_live resize_pins resize_race_delayed'
 
-# Those that are long begin first. What is random, or done over and over, is done less often on the second
-# kernel, where the gates judge what is C++'s, and plant less. UNIDAX_CYCLES is for each of two providers.
+# Those that are long begin first. What is random, or done over and over, is done less often on the other
+# kernels, where the gates judge what is C++'s, and plant less. UNIDAX_CYCLES is for each of two providers.
 exec scripts/stages.sh "$@" <<END
 packages|scripts/packages.sh test
 kernels|scripts/kernels.sh --fetch
@@ -24,6 +24,7 @@ build|make --no-print-directory modules compile_commands.json
 kselftest|env UNIDAX_CYCLES=50 make --no-print-directory kselftest
 kselftest-debug|scripts/kselftest.sh --kernel=debug $debug_tests
 kselftest-6.12|env UNIDAX_CYCLES=12 UNIDAX_OPS=1000 UNIDAX_STORM_SECONDS=15 scripts/kselftest.sh --kernel=6.12
+kselftest-7.3|env UNIDAX_CYCLES=12 UNIDAX_OPS=400 UNIDAX_STORM_SECONDS=8 scripts/kselftest.sh --kernel=7.3
 check|make --no-print-directory check
 built-in|scripts/series.sh --built-in 6.1
 check-6.12|scripts/check.sh --kernel=6.12 --brief=unwind layout objects unwind clang
