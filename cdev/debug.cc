@@ -29,7 +29,7 @@ int show(seq_file *output, void *)
 int open(inode *inode, file *file)
 {
 	/* SAFETY: make_extents() put it there. The removal of the file waits for this function, and
-	 * comes before the registration's count on the instance is dropped. */
+	 * comes before its maker's or the registration's count on the instance is dropped. */
 	Ref<Instance> instance = Ref<Instance>::share(*static_cast<Instance *>(inode->i_private));
 
 	const int rc = single_open(file, show, &*instance);

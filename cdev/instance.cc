@@ -63,6 +63,8 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 
 	TRY(check(dev_set_name(&instance->device_, "dax%d.%u", spec.id, id)));
 
+	/* First, since it goes last: its directory may be held by whoever reads that (remove()). */
+	DebugEntry extents_file = state->debug.make_extents(*instance);
 	region::Lease lease =
 		TRY(region->lease(Ref<struct inode>::share(instance->inode()), instance->name()));
 
@@ -91,7 +93,7 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 
 	RegisteredInstance registered(move(instance));
 
-	registered->extents_file_ = state->debug.make_extents(*registered);
+	registered->extents_file_ = move(extents_file);
 	event::instance(registered->name(), size, UNIDAX_ADDED);
 
 	/* Another one may have come first, since the attributes are there. */

@@ -287,6 +287,8 @@ private:
 	const region::Spec spec_;
 	const Id minor_;
 	const fs::InstanceInode inode_;
+	/* Null unless in service. */
+	DebugEntry extents_file_;
 	Revocable<Live> live_;
 	PerCpuFaultCounts faults_;
 	/*
@@ -324,8 +326,6 @@ private:
 	/* Written under change_lock_ only, read by anybody. */
 	unsigned long resizes_ = 0;
 	u64 drain_ns_ = 0;
-	/* Null unless in service. */
-	DebugEntry extents_file_;
 	struct device device_;
 	struct ::cdev cdev_;
 };

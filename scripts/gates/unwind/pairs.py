@@ -15,6 +15,7 @@ SAYS = ("ok", "errno", "error", "value", "check_errno", "check_pointer", "result
 
 PROBE = """
 #include <linux/cdev.h>
+#include <linux/debugfs.h>
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/idr.h>
