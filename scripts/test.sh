@@ -36,4 +36,5 @@ in-tree|scripts/kselftest-in-tree.sh
 stages|scripts/tests/stages/run.sh
 demo|make --no-print-directory demo
 demo-6.12|scripts/demo.sh 6.12
+demo-7.3|scripts/demo.sh 7.3
 END
