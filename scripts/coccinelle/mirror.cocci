@@ -44,29 +44,20 @@ p << mirror_reached.p;
 @@
 mirror_of(p[0])["reached"] = True
 
-@mirror_acquired@
-identifier k;
+// One rule for all marks with one name in them: each rule costs a look at every function.
+@mirror_mark@
+identifier m, k;
 position p;
 @@
-__acquired@p(k);
+m@p(k);
 
 @script:python@
-p << mirror_acquired.p;
-k << mirror_acquired.k;
+p << mirror_mark.p;
+m << mirror_mark.m;
+k << mirror_mark.k;
 @@
-mirror_of(p[0])["acquired"].append((int(p[0].line), k, p[0]))
-
-@mirror_kept@
-identifier k;
-position p;
-@@
-__kept@p(k);
-
-@script:python@
-p << mirror_kept.p;
-k << mirror_kept.k;
-@@
-mirror_of(p[0])["kept"].append((int(p[0].line), k, p[0]))
+if m[2:] in mirror_of(p[0]):
+    mirror_of(p[0])[m[2:]].append((int(p[0].line), k, p[0]))
 
 @mirror_handed@
 identifier k, c;
@@ -80,114 +71,6 @@ k << mirror_handed.k;
 c << mirror_handed.c;
 @@
 mirror_of(p[0])["handed"].append((int(p[0].line), (k, c), p[0]))
-
-@mirror_released@
-identifier k;
-position p;
-@@
-__released@p(k);
-
-@script:python@
-p << mirror_released.p;
-k << mirror_released.k;
-@@
-mirror_of(p[0])["released"].append((int(p[0].line), k, p[0]))
-
-@mirror_perhaps@
-identifier k;
-position p;
-@@
-__perhaps@p(k);
-
-@script:python@
-p << mirror_perhaps.p;
-k << mirror_perhaps.k;
-@@
-mirror_of(p[0])["perhaps"].append((int(p[0].line), k, p[0]))
-
-@mirror_torn@
-identifier k;
-position p;
-@@
-__torn@p(k);
-
-@script:python@
-p << mirror_torn.p;
-k << mirror_torn.k;
-@@
-mirror_of(p[0])["torn"].append((int(p[0].line), k, p[0]))
-
-@mirror_direct@
-identifier k;
-position p;
-@@
-__direct@p(k);
-
-@script:python@
-p << mirror_direct.p;
-k << mirror_direct.k;
-@@
-mirror_of(p[0])["direct"].append((int(p[0].line), k, p[0]))
-
-@mirror_took@
-identifier k;
-position p;
-@@
-__took@p(k);
-
-@script:python@
-p << mirror_took.p;
-k << mirror_took.k;
-@@
-mirror_of(p[0])["took"].append((int(p[0].line), k, p[0]))
-
-@mirror_undone@
-identifier k;
-position p;
-@@
-__undone@p(k);
-
-@script:python@
-p << mirror_undone.p;
-k << mirror_undone.k;
-@@
-mirror_of(p[0])["undone"].append((int(p[0].line), k, p[0]))
-
-@mirror_late@
-identifier k;
-position p;
-@@
-__late@p(k);
-
-@script:python@
-p << mirror_late.p;
-k << mirror_late.k;
-@@
-mirror_of(p[0])["late"].append((int(p[0].line), k, p[0]))
-
-@mirror_makes@
-identifier f;
-position p;
-@@
-__makes@p(f);
-
-@script:python@
-p << mirror_makes.p;
-f << mirror_makes.f;
-@@
-mirror_of(p[0])["makes"].append((int(p[0].line), f, p[0]))
-
-@mirror_removes@
-identifier f;
-position p;
-@@
-__removes@p(f);
-
-@script:python@
-p << mirror_removes.p;
-f << mirror_removes.f;
-@@
-mirror_of(p[0])["removes"].append((int(p[0].line), f, p[0]))
 
 @finalize:python depends on report@
 @@
@@ -225,8 +108,9 @@ def where(p):
 
 functions = [f for _, f in sorted(mirror.items())]
 live = [f for f in functions if f["reached"]]
-tracked = ("reg_", "lock_", "mem_box_", "ref_module", "ref_outstanding", "ref_child", "ref_ram",
-           "ref_node_type")
+tracked = ("reg_", "lock_", "mem_box_", "ref_module", "ref_outstanding",
+           "ref_page", "ref_file", "ref_cred", "ref_inode", "ref_queued", "mem_percpu", "ref_child",
+           "ref_ram", "ref_node_type")
 # In the module as a whole.
 released = {k for f in live for k in gone(f) if not k.startswith("reg_")} | {k for f in live for k in kinds(f["torn"])}
 for some in ("took", "acquired"):

@@ -24,6 +24,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "unwind"))
+import calls  # noqa: E402
 import gatelib  # noqa: E402
 import lower  # noqa: E402
 import mutants  # noqa: E402
@@ -52,8 +53,6 @@ NOT_JUDGED = {
     "platform_device_unregister() drops what platform_device_alloc() made, too; the table has it as the end of another",
     ("unidax::BadPages::write_down", "mirror", ""):
     "the device outlives the module on purpose: the next load finds the list of bad pages in it",
-    ("unidax::EarlyKill::fill(bool, const mm_struct*)::<lambda(task_struct&)>::operator()", "locked", ""):
-    "task_unlock(), which drops what task_lock() took, gets at the lock by another way in the lowered text",
     ("unidax::sysctl::{anonymous}::first_digit", "early", ""):
     "the mount is for the time of one read",
     ("unidax::region::quarantine::{anonymous}::Quarantine::take", "mirror", ""):
@@ -343,6 +342,55 @@ def prepare(report):
     return rows, lowering
 
 
+UNKNOWN = """
+#include <linux/printk.h>
+#include <linux/random.h>
+void planted(void *at);
+void (*const planted_symbol)(void) = dump_stack;
+void planted(void *at)
+{
+	get_random_bytes(at, 8);
+}
+"""
+
+
+def nothing_unknown(report, rows, lowering, modules):
+    """
+    What the modules ask of the kernel is in a table, and what calls.table has is asked for; see calls.py.
+
+    modules: [(lowered module, its file or None)]; with files, that is all modules.
+    """
+    table, asked = calls.read(), calls.Asked()
+    known = set(table) | calls.in_pairs(rows)
+    for module, path in modules:
+        asked.add(module, calls.undefined_symbols(path) if path else set())
+    for name, where in calls.unknown(asked, known):
+        report.finding("%s: [unknown] %s is neither in pairs.table nor in calls.table: does it acquire or release?"
+                       % (where, name))
+    report.note("nothing unknown: %d names of the kernel's, %d of them in calls.table"
+                % (len(asked.names()), len(asked.names() & set(table))))
+    if not all(path for _, path in modules):
+        return
+    for name, line in calls.stale(asked, table):
+        report.finding("calls.table:%d: nobody asks for %s on this kernel" % (line, name))
+    # A unit that calls something and leaves a symbol undefined that are in neither table; a row for nothing.
+    scratch = gatelib.Scratch("unwind-unknown")
+    scratch.write("unknown.c", '#line 1 "%s/unknown.c"' % gatelib.ROOT + UNKNOWN)
+    status, output = scratch.make("unknown.o")
+    if status:
+        report.finding("what calls unknown functions does not compile: " + output[-1000:])
+        return
+    planted = calls.Asked()
+    planted.add(lower.Module(rows, {"unknown": lowering.lower(scratch.file("unknown.o"))}, gatelib.ROOT),
+                calls.undefined_symbols(scratch.file("unknown.o")))
+    found = dict(calls.unknown(planted, known))
+    report.control("a call of an unknown function", "unknown.c" in found.get("get_random_bytes", ""), "it is not found")
+    report.control("an unknown symbol", "symbol" in found.get("dump_stack", ""), "it is not found")
+    report.control("a row of calls.table for nothing",
+                   "planted_gone" in dict(calls.stale(asked, calls.read(more=["neither | planted | planted_gone |"]))),
+                   "it is not found")
+
+
 def judge(report, said, names, not_judged, whole):
     """
     Report what is said, but for what is not judged; that must be said, or it is to be judged.
@@ -411,7 +459,7 @@ def main():
         # Another tree's: what lies beside the objects is its own.
         root = os.path.commonpath([os.path.dirname(os.path.realpath(path)) for path in only])
     objects = [obj for some in modules.values() for obj in some]
-    symbols, jobs, whole, units, names, assembly = 0, [], {}, {}, set(), []
+    symbols, jobs, whole, units, names, assembly, lowered = 0, [], {}, {}, set(), [], []
     with multiprocessing.Pool(2) as pool:
         try:
             functions = dict(zip(objects, pool.map(lowering.lower, objects, chunksize=1)))
@@ -419,6 +467,7 @@ def main():
                 units[name] = {obj: functions[obj] for obj in objs}
                 module = lower.Module(rows, units[name], root)
                 whole[name] = module.texts()
+                lowered.append((module, None if only else name))
                 names |= {function.name for function in module.done.values()}
                 paths = write(joined(whole[name]), os.path.splitext(os.path.basename(name))[0])
                 jobs += [(rules[group], path) for group, path in paths.items()]
@@ -433,6 +482,7 @@ def main():
         except (RuntimeError, lower.NotUnderstood) as error:
             report.finding(str(error))
             report.end("nothing")
+        nothing_unknown(report, rows, lowering, lowered)
         for (_, path), ok in zip(jobs, pool.imap(parsed, [path for _, path in jobs], chunksize=1)):
             if not ok:
                 report.finding("%s: spatch does not read all of it" % path)

@@ -1102,6 +1102,9 @@ class Function:
             if name and name.startswith("->") or gets and gets[0].cxx and fails == "result" and returns == "s":
                 # The result says only whether; what is released is found by its kind.
                 key = "g_table"
+            if key is None and gets and gets[0].get_arg is None and version is None and kinds[0].startswith("lock_"):
+                # There is one of it, and no name for it.
+                key = "g_none"
             if key is None:
                 key = "v%d_none" % statement["n"]
             if role == "ctor" and not gets:

@@ -15,8 +15,10 @@ SAYS = ("ok", "errno", "error", "value", "check_errno", "check_pointer", "result
 
 PROBE = """
 #include <linux/cdev.h>
+#include <linux/cred.h>
 #include <linux/debugfs.h>
 #include <linux/device.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/io.h>
@@ -28,18 +30,26 @@ PROBE = """
 #include <linux/memregion.h>
 #include <linux/memremap.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mount.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/percpu-rwsem.h>
 #include <linux/platform_device.h>
+#include <linux/rcupdate.h>
 #include <linux/rwsem.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
+#include <linux/timer.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 extern char probe_memory[];
 extern size_t probe_size;
 #define PROBE(type) ((type *)probe_memory)
@@ -62,6 +72,8 @@ class Row:
         self.get = self.put = None
         self.get_arg = self.put_arg = None
         self.get_same, self.put_same = {}, {}
+        # What else the two were lowered to, before the call that counts.
+        self.inner = set()
         if self.cxx:
             self.get, self.put = self.acquire, self.release
             self.get_arg = 0 if fails == "never" else None
@@ -165,6 +177,7 @@ def resolve(rows, functions):
             calls = [statement for block in function["blocks"] for statement in block["s"]
                      if statement["k"] == "call" and statement["fn"] and not statement["fn"].startswith((".", "__SC"))] \
                 if function else []
+            row.inner |= {call["fn"] for call in calls}
             handle = [(call, index) for call in calls for index, argument in enumerate(call["args"])
                       if from_parameter(function, argument)]
             text = row.acquire if which == "get" else row.release
@@ -175,7 +188,7 @@ def resolve(rows, functions):
                     row.get_arg = index
                 if which == "put":
                     row.put_arg = index
-            elif calls and which == "get":
+            elif calls and (which == "get" or not re.search(r"\bh\b", text)):
                 call = calls[-1]
             else:
                 wrong.append("pairs.table:%d: no call is left of `%s'" % (row.number, text))
