@@ -60,7 +60,8 @@ def kinds(dependencies):
 
 def rebuilt(scratch, newer=None):
     """Whether kbuild makes the probe again, with a file that is said to be newer."""
-    variables = ["MAKE=make -W " + newer] if newer else []
+    # What lies beside the probe has a relative name since 7.x.
+    variables = ["MAKE=make -W %s -W %s" % (newer, os.path.relpath(newer, scratch.path))] if newer else []
     status, output = gatelib.make(scratch.path, "probe.o", variables=variables)
     if status:
         raise RuntimeError(output)
@@ -105,7 +106,7 @@ def main():
 
     kernel_fs = next((path for path in read_stamp(scratch) if path.endswith("/linux/fs.h")), "")
     for what, path in (
-            ("a kernel header", ending(by_kind["kernel"], "/linux/pfn_t.h")),
+            ("a kernel header", ending(by_kind["kernel"], "/linux/kref.h")),
             ("the original of a copy", kernel_fs),
             ("a copy", ending(by_kind["copy"], "/linux/fs.h")),
             ("an overlay header", ending(by_kind["overlay"], "/linux/rcupdate.h")),
