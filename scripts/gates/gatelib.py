@@ -38,6 +38,17 @@ def kdir():
     return text.strip()
 
 
+def release():
+    """The name of the kernel that the modules are built for."""
+    with open(os.path.join(kdir(), "include/config/kernel.release"), encoding="utf-8") as f:
+        return f.read().strip()
+
+
+def series():
+    """Its first two numbers: 6.1, 6.12, 7.3."""
+    return ".".join(release().split("-")[0].split("+")[0].split(".")[:2])
+
+
 def kernel_headers():
     """The kernel headers that core/cxx/kernel.hpp lists, in its order, but for those that not every
     kernel has."""

@@ -21,6 +21,9 @@ USER = "__attribute__((noderef, address_space(1)))"
 REPLACED = (("void *__mptr = (void *)", "char *__mptr = (char *)"), ("typedef bool bool;", ""),
             ("__signalfn_t %s *" % USER, "__signalfn_t *"), ("__restorefn_t %s *" % USER, "__restorefn_t *"))
 
+# The same arithmetic as 7.x writes container_of().
+OFFSET = re.compile(r"\(\(void \*\)(?=(\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)) - __builtin_offsetof\()")
+
 # clang knows what a move is by the name std::move alone, and without it says nothing of what was moved from.
 MOVE = re.compile(r"template <class T>\s*\[\[nodiscard\]\] constexpr typename RemoveReference<T>::Type &&\s*move\(T &&value\)"
                   r"[^{}]*\{[^{}]*\}")
@@ -91,6 +94,7 @@ def headerless(text):
     text = "\n".join(out)
     for what, instead in REPLACED:
         text = text.replace(what, instead)
+    text = OFFSET.sub("((char *)", text)
     text, moves = MOVE.subn(lambda found: STD_MOVE.replace("\n", " ") + "\n" * found[0].count("\n"), text)
     if moves != 1:
         raise ValueError("core/cxx/utility.hpp has not one move(), but %d" % moves)

@@ -312,7 +312,7 @@ class Variants:
         generated = self.scratch.file("without/%s" % name)
         includes = [word for flag, word in zip(self.base, self.base[1:]) if flag == "-isystem"][2:]
         status, output = gatelib.run([os.path.join(gatelib.ROOT, "scripts", "kheaders"), "--out", generated,
-                                      "--stamp", generated + "/kheaders.stamp", "--release", release(),
+                                      "--stamp", generated + "/kheaders.stamp", "--release", gatelib.release(),
                                       "--without", name, "--", *includes])
         if status:
             return "kheaders failed", output
@@ -434,15 +434,6 @@ def check_empties(report, scratch, empties):
                    str(list(may_be_empty(planted))))
 
 
-def series():
-    return ".".join(release().split("-")[0].split(".")[:2])
-
-
-def release():
-    with open(os.path.join(gatelib.kdir(), "include/config/kernel.release"), encoding="utf-8") as f:
-        return f.read().strip()
-
-
 # Types of the gate's own, the same in both probes. Each planted control changes one of them in the C++ probe, and must
 # be told by its own words. The flexible array is here because no header of the list uses that macro, and one of ours
 # may some day.
@@ -505,7 +496,7 @@ def main():
         report.finding("%s is listed as an exception and does not exist" % name)
 
     variants = Variants(scratch, c, differences, keywords)
-    status, listed = gatelib.run([os.path.join(gatelib.ROOT, "scripts", "kheaders"), "--list", "--release", release()])
+    status, listed = gatelib.run([os.path.join(gatelib.ROOT, "scripts", "kheaders"), "--list", "--release", gatelib.release()])
     edits = [line.split("\t")[1] for line in listed.splitlines()]
     empties = {line.split("\t")[1] for line in listed.splitlines() if line.startswith("empty\t")}
     overlay = os.path.join(gatelib.ROOT, "core", "cxx", "overlay")
@@ -518,7 +509,7 @@ def main():
     if brief:
         fixups = []
     jobs = [job for job in fixups if needed(job[1], empties, c)] + [("unchanged", None), ("planted", None)]
-    elsewhere = {name for name, where in NEEDED_IN.items() if series() not in where}
+    elsewhere = {name for name, where in NEEDED_IN.items() if gatelib.series() not in where}
     with multiprocessing.get_context("fork").Pool(2) as pool:
         outcomes = pool.map(variants.run, jobs, chunksize=1)
     tally = {}

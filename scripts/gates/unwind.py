@@ -452,7 +452,7 @@ def main():
         report.end("nothing")
     rules = {group: patch(group, names) for group, names in GROUPS.items()}
     not_judged = {(function, rule): reason for (function, rule, kernels), reason in NOT_JUDGED.items()
-                  if pairs.applies(kernels, pairs.kernel_release())}
+                  if pairs.applies(kernels, gatelib.release())}
     modules = {"objects": only} if only else gatelib.modules()
     root = gatelib.ROOT
     if only and not all(os.path.realpath(path).startswith(os.path.realpath(root) + os.sep) for path in only):

@@ -33,7 +33,7 @@ def applies(condition, release):
 
 def read(path=TABLE, more=()):
     """{name: Call}; more: lines after the last."""
-    known, release = {}, pairs.kernel_release()
+    known, release = {}, gatelib.release()
     with open(path, encoding="utf-8") as f:
         for number, line in enumerate([*f, *more], 1):
             if line.startswith("#") or not line.strip():

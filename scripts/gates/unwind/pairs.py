@@ -101,13 +101,8 @@ def applies(condition, release):
     return version < limit if match[1] == "<" else version >= limit
 
 
-def kernel_release():
-    with open(os.path.join(gatelib.kdir(), "include/config/kernel.release"), encoding="utf-8") as f:
-        return f.read().strip()
-
-
 def read(path=TABLE):
-    release = kernel_release()
+    release = gatelib.release()
     rows = []
     with open(path, encoding="utf-8") as f:
         for number, line in enumerate(f, 1):
