@@ -198,12 +198,12 @@ template <u64 Size> struct MappingOps {
 	/*
 	 * The target of a move, before the move, unless it merges with its neighbour: see
 	 * before_move(). A child's copy at fork gets no entries, unless it is tracked too: then the
-	 * kernel copies them, and where entries count, those of PUD_SIZE without counting.
+	 * kernel copies them. Where entries count, it copies those of PUD_SIZE without counting,
+	 * and everywhere it warns when the tracking of such an entry ends (change_huge_pud()).
 	 */
 	static void open(vm_area_struct *vma)
 	{
-		if (vma->vm_mm == kernel::current_task()->mm ||
-		    (compat::entries_count && is_tracked(*vma)))
+		if (vma->vm_mm == kernel::current_task()->mm || is_tracked(*vma))
 			unmap_all(*vma);
 	}
 
