@@ -2,7 +2,8 @@
 /*
  * The fault path: from an address to a page table entry that points at the media. Everything
  * happens under the fault lock's shared side, from the look at the instance until the entry is in
- * the page table; nothing writes a struct page.
+ * the page table. Nothing here writes a struct page. From 6.15 on the kernel does when it makes an
+ * entry: it counts the entry on the page (compat::entries_count).
  *
  * There is one table of operations for each alignment, and a mapping gets the one of its instance.
  * So the size of a page is known when this is compiled, and what a mapping was made for cannot be

@@ -193,8 +193,10 @@ Result<InstanceInode> instance_inode(dev_t devt)
 	if (!inode)
 		return Error(-ENOMEM);
 	if (compat::is_new(*inode)) {
-		/* For all its life: were vma_is_dax() to turn false, zap would drop references that
-		 * nobody took. */
+		/*
+		 * For all its life: were vma_is_dax() to turn false, zap would drop references that
+		 * nobody took, where entries take none (compat::entries_count).
+		 */
 		inode->i_mode = S_IFCHR;
 		inode->i_flags = S_DAX;
 		inode->i_mapping->a_ops = &mapping_ops;

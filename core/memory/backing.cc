@@ -13,7 +13,7 @@ lock_class_key watcher_lock_key;
 
 /*
  * Bytes: what can become System RAM, or be a compound page, alone. Their number makes nobody wait:
- * see Backing::unmap_all().
+ * see Backing::unmap().
  */
 u64 chunk_size_for(u64 compound_size)
 {

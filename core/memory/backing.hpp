@@ -48,8 +48,9 @@ private:
  * when its memory becomes System RAM, whatever its neighbours are used for.
  *
  * Pages are compound where the alignment allows: one head per alignment unit, and every reference
- * to a page of the unit counts on its head. A head counts 1 when idle: a mapping takes no
- * reference, get_user_pages() does. No page is PG_reserved while it is here.
+ * to a page of the unit counts on its head. A head counts 1 when idle. get_user_pages() takes a
+ * reference. An entry of a page table takes one from 6.15 on, and none before
+ * (compat::entries_count). No page is PG_reserved while it is here.
  *
  * INVARIANT: exactly the chunks that know their backing are mapped by memremap_pages(); no page of
  * them has a user when they are unmapped, as the end of this does with all.
@@ -86,7 +87,7 @@ public:
 	/**
 	 * associate_pages() - set mapping and index on every head of @extent, before any page table
 	 * holds one of its pages. They are the key of shared futexes and what dirtying an unpinned
-	 * page goes through; faults then write no struct page.
+	 * page goes through. No fault sets them.
 	 * @mapping: of the instance's inode, which lives until disassociate_pages()
 	 */
 	void associate_pages(const Extent &extent, address_space &mapping) const;
@@ -102,8 +103,8 @@ public:
 	[[nodiscard]] Pgoff first_busy(const Extent &extent) const;
 
 	/**
-	 * first_pinned() - as first_busy(), of an extent that is mapped: a mapping is no use. What
-	 * it finds idle may have been pinned since.
+	 * first_pinned() - as first_busy(), of an extent that may be mapped: being mapped is not
+	 * being in use. What it finds idle may have been pinned since.
 	 */
 	[[nodiscard]] Pgoff first_pinned(const Extent &extent) const;
 

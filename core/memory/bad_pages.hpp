@@ -9,8 +9,9 @@
  * nobody drives: unidax_bad_pages. It has no other place where a module can leave a few words and
  * find them again, and no code of the module is needed for it to be there.
  *
- * Nothing is written to struct pages. The mark of the kernel (PageHWPoison) is lost with the page
- * map, and of a compound page with the optimised vmemmap there is only one for all its pages.
+ * The struct page of a bad page is not marked. The mark of the kernel (PageHWPoison) is lost with
+ * the page map, and of a compound page with the optimised vmemmap there is only one for all its
+ * pages.
  *
  * Readers take no lock. Who puts a page into a page table looks here first, under the shared side
  * of the fault lock; who adds a page then takes the exclusive side before it unmaps

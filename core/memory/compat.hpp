@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What differs between the kernels that unidax supports (6.1, 6.12; 7.3 is under way), said once. A
- * unit never tests a version; it calls one of these. Each entry says which kernels need it, so that
+ * What differs between the kernels that unidax supports (6.1, 6.12 and 7.3), said once. A unit
+ * never tests a version; it calls one of these. Each entry says which kernels need it, so that
  * whoever drops a kernel knows what goes with it.
  *
  * What a kernel has is asked of its headers: #ifdef for a macro, a requires-expression in a

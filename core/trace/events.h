@@ -28,7 +28,10 @@ enum unidax_phase {
 	/* Growing: space is found and made clean; then it is shown to all. */
 	UNIDAX_PHASE_CLAIM,
 	UNIDAX_PHASE_PUBLISH,
-	/* Shrinking: waiting for pages in use; then all faults wait while the tail is unmapped. */
+	/*
+	 * Shrinking: waiting for pages in use. Then the tail is behind a fence and is unmapped:
+	 * faults, reads and writes of the tail wait, those of the rest go on.
+	 */
 	UNIDAX_PHASE_DRAIN,
 	UNIDAX_PHASE_UNMAP,
 };
