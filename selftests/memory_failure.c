@@ -778,13 +778,27 @@ TEST_F(memory_failure, many)
 	free(text);
 }
 
+/* A growth during whose clearing a page goes bad that it has claimed. */
+static int grow_into_failure(const struct region *region, const char *name, unsigned long size,
+			     unsigned long long bad)
+{
+	pid_t pid = resize_in_child(name, size);
+
+	while (child_runs(pid) && region_number(region, "available_size"))
+		;
+	if (inject_at(bad)) {
+		kill(pid, SIGKILL);
+		child_verdict(pid);
+		return -1;
+	}
+	return child_verdict(pid);
+}
+
 /* While an extent is being cleared it is nobody's yet. */
 TEST_F(memory_failure, while_growing)
 {
 	unsigned long size = self->region.size, half = size / 2;
 	unsigned long long bad = self->region.start + size - PAGE;
-	int verdict;
-	pid_t pid;
 
 	REQUIRE_REGION(&self->region, variant->align);
 	REQUIRE_INJECTION();
@@ -793,12 +807,7 @@ TEST_F(memory_failure, while_growing)
 	ASSERT_EQ(0, region_write(&self->region, "clear", "1"));
 	let_go(self);
 	ASSERT_EQ(0, dax_resize(self->a, half));
-	pid = resize_in_child(self->a, size);
-	while (child_runs(pid) && region_number(&self->region, "available_size"))
-		;
-	ASSERT_EQ(0, inject_at(bad));
-	verdict = child_verdict(pid);
-	EXPECT_EQ(EIO, verdict);
+	EXPECT_EQ(EIO, grow_into_failure(&self->region, self->a, size, bad));
 	EXPECT_EQ(half, dax_number(self->a, "size"));
 	EXPECT_EQ(size - half - self->unit, region_number(&self->region, "available_size"));
 	EXPECT_TRUE(region_adds_up(&self->region));
@@ -807,6 +816,55 @@ TEST_F(memory_failure, while_growing)
 		EXPECT_EQ(0, dax_resize(self->a, size - self->unit));
 		EXPECT_FALSE(has(self->a, bad));
 	}
+}
+
+/* All that sysfs says of a device; free() it. */
+static char *picture_of(const char *name)
+{
+	char path[PATH_MAX], *real;
+	struct text text = { 0 };
+
+	snprintf(path, sizeof(path), UNIDAX_CLASS "/%s", name);
+	real = realpath(path, NULL);
+	text_add(&text, "%s\n", real ? real : strerror(errno));
+	if (real)
+		text_add_tree(&text, real);
+	free(real);
+	return text.data;
+}
+
+/* By then an extent of its own has a directory. It goes, too. */
+TEST_F(memory_failure, while_growing_by_a_piece)
+{
+	unsigned long size = self->region.size, half = size / 2;
+	unsigned long long bad = self->region.start + half - PAGE;
+	char b[NAME_LENGTH], mapping[PATH_MAX], *before, *after;
+
+	REQUIRE_REGION(&self->region, variant->align);
+	REQUIRE_INJECTION();
+	if (self->unit != GIB(1))
+		SKIP(return, "the region is cleared too soon");
+	let_go(self);
+	ASSERT_EQ(0, dax_resize(self->a, half));
+	ASSERT_EQ(0, instance_create_sized(&self->region, b, size - half));
+	ASSERT_TRUE(has(b, bad + half));
+	ASSERT_EQ(0, instance_delete(&self->region, self->a));
+	ASSERT_EQ(0, region_write(&self->region, "clear", "1"));
+	before = picture_of(b);
+	/* It sees an extent's directory. */
+	ASSERT_NE(NULL, strstr(before, "/mapping0/page_offset: 0x0\n"));
+	EXPECT_EQ(EIO, grow_into_failure(&self->region, b, size, bad));
+	snprintf(mapping, sizeof(mapping), UNIDAX_CLASS "/%s/mapping1", b);
+	EXPECT_EQ(-1, access(mapping, F_OK));
+	after = picture_of(b);
+	EXPECT_EQ(0, strcmp(before, after)) {
+		print_lines_not_in("gone:", before, after);
+		print_lines_not_in("left behind:", after, before);
+	}
+	EXPECT_EQ(half - self->unit, region_number(&self->region, "available_size"));
+	EXPECT_TRUE(region_adds_up(&self->region));
+	free(before);
+	free(after);
 }
 
 /*
