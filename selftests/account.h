@@ -86,6 +86,10 @@ static const struct act acts[] = {
 	{ "register_memory_notifier", "memory notifier", ACQUIRES, { ARG0, NONE }, ZERO },
 	RELEASE_OF("unregister_memory_notifier", "memory notifier", ARG0, NONE),
 
+	{ "alloc_workqueue", "workqueue", ACQUIRES, { RESULT, NONE }, POINTER },
+	{ "alloc_workqueue_noprof", "workqueue", ACQUIRES, { RESULT, NONE }, POINTER },
+	RELEASE_OF("destroy_workqueue", "workqueue", ARG0, NONE),
+
 	{ "__platform_driver_register", "driver", ACQUIRES, { ARG0, NONE }, ZERO },
 	RELEASE_OF("platform_driver_unregister", "driver", ARG0, NONE),
 
@@ -136,6 +140,11 @@ static const struct act acts[] = {
 	  .memory = true, .size = ARG0 },
 	{ "kasprintf", "memory", ACQUIRES, { RESULT, NONE }, POINTER,
 	  .memory = true, .size = NONE },
+	{ "__alloc_percpu", "per-CPU memory", ACQUIRES, { RESULT, NONE }, POINTER,
+	  .memory = true, .size = ARG0 },
+	{ "pcpu_alloc_noprof", "per-CPU memory", ACQUIRES, { RESULT, NONE }, POINTER,
+	  .memory = true, .size = ARG0 },
+	{ "free_percpu", "per-CPU memory", RELEASES, { ARG0, NONE }, NO_RESULT, .memory = true },
 	{ "kfree", "memory", RELEASES, { ARG0, NONE }, NO_RESULT, .memory = true },
 	{ "kvfree", "memory", RELEASES, { ARG0, NONE }, NO_RESULT, .memory = true },
 };
@@ -203,11 +212,14 @@ static inline struct call *record_take(int *count)
 			continue;
 		/*
 		 * One call instruction, another function: the kernel's own tail call, as of
-		 * kvfree() to kfree().
+		 * kvfree() to kfree(). No function of the kernel's ends in destroy_workqueue(); a
+		 * unit's stop function may, and the one before it, which was called by the same
+		 * loop, in something else.
 		 */
 		if (*count && calls[*count - 1].caller == call.caller &&
 		    calls[*count - 1].stack == call.stack &&
-		    strcmp(calls[*count - 1].func, call.func))
+		    strcmp(calls[*count - 1].func, call.func) &&
+		    strcmp(call.func, "destroy_workqueue"))
 			continue;
 		calls = realloc(calls, (*count + 1) * sizeof(call));
 		calls[(*count)++] = call;

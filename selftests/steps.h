@@ -44,6 +44,10 @@ struct step {
 
 #define INSTANCE_STEPS								\
 	{ "ida_alloc_range", -ODD, ODD, ODD, OURS },				\
+	{ "__alloc_percpu", 0, ENOMEM, ENOMEM, OURS, .optional = true,		\
+	  .group = "per-CPU memory" },						\
+	{ "pcpu_alloc_noprof", 0, ENOMEM, ENOMEM, OURS, .optional = true,	\
+	  .group = "per-CPU memory" },						\
 	{ "iget5_locked", 0, ENOMEM, ENOMEM, OURS },				\
 	{ "dev_set_name", -ODD, ODD, ODD, OURS },				\
 	{ "cdev_add", -ODD, ODD, ODD },						\
