@@ -169,8 +169,8 @@ machines=(
 # With the driver built in there are those whose memory is there from the start. What loads and
 # unloads has to say there why it does not run.
 built_in_machine="built in|--memory=reserved --mem-size=128M|loaded|UNIDAX_EXPECT_PROVIDERS=|$module_tests regressions number_reuse reserved_refusals keep stress unwind fail_nth resize_race_delayed"
-# How much longer the debug kernel may take.
-patience=8
+# How much slower the debug kernel is.
+slowdown=8
 # The faults in the modules of the debug kernel's last machine: every array leaks, and
 # every object is looked at when it is gone.
 mutated=core/cxx/owner.hpp
@@ -210,7 +210,7 @@ mkdir -p "$work/build" "$installed/unidax" "$installed/kselftest"
 selftests() {
 	make -s --no-print-directory -C "$root/selftests" KSELFTEST="$kselftest" \
 		OUTPUT="$work/build" KDIR="$KDIR" USERLDFLAGS=-static \
-		USERCFLAGS="-Werror${debug:+ -include $root/selftests/patience.h -DUNIDAX_PATIENCE=$patience}" "$@"
+		USERCFLAGS="-Werror${debug:+ -DUNIDAX_SLOWDOWN=$slowdown}" "$@"
 }
 
 build() { # OPTION...: of modules.sh; prints the folder
@@ -250,7 +250,7 @@ while IFS=: read -r _ t; do
 done <"$installed/kselftest-list.txt"
 cp "$work"/build/*.ko "$root/selftests/settings" "$installed/unidax/"
 if [ "$debug" ]; then
-	sed -i -E "s/^(timeout=)([0-9]+)$/echo \1\$((\2 * $patience))/e" "$installed/unidax/settings"
+	sed -i -E "s/^(timeout=)([0-9]+)$/echo \1\$((\2 * $slowdown))/e" "$installed/unidax/settings"
 fi
 cp "$kselftest"/kselftest/* "$installed/kselftest/"
 cp "$kselftest/run_kselftest.sh" "$installed/"

@@ -221,7 +221,6 @@ TEST_F(clear, large)
 		verdict = child_verdict(pid);
 		EXPECT_EQ(i ? -SIGKILL : 0, verdict);
 		if (i) {
-			EXPECT_GT(whole / 2, seconds() - start);
 			EXPECT_EQ(1, pread(self->fd, &byte, 1, size - 1));
 			EXPECT_EQ(0x77, byte);
 		} else {

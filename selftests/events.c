@@ -159,7 +159,7 @@ TEST_F(events, region)
 	REGION_EVENT(1, "quarantined");
 	REGION_EVENT(0, "released");
 	unpin(self);
-	for (until = seconds() + 10; seconds() < until; nap_ms(50)) {
+	for (until = seconds() + 10 * UNIDAX_PATIENCE; seconds() < until; nap_ms(50)) {
 		if (tracing_lines("released$", false))
 			break;
 	}

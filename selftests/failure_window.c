@@ -28,7 +28,7 @@
 #define MOST_KEPT 8
 
 /* Long enough for a pass over all nodes and attributes. */
-#define DELAY_MS (80 * UNIDAX_PATIENCE)
+#define DELAY_MS (80 * UNIDAX_SLOWDOWN)
 
 /*
  * What device_add() does when it has made the attributes, and what it does after

@@ -483,7 +483,7 @@ TEST_F_TIMEOUT(fault_around, shrink_races, 120)
 		nap_ms(5);
 		ASSERT_EQ(0, dax_resize(self->name, pages * PAGE));
 		stale[0] = (long)round << 16 | pages;
-		deadline = seconds() + 30;
+		deadline = seconds() + 30 * UNIDAX_PATIENCE;
 		for (i = 0; i < CHILDREN; i++)
 			while (stale[1 + i] != stale[0] && seconds() < deadline)
 				nap_ms(1);

@@ -609,7 +609,7 @@ TEST_F(memory_failure, all_loaded_again)
 		klog_forget(&log);
 		EXPECT_EQ(-1, access(KEEPER, F_OK));
 		ASSERT_EQ(0, module_unload(provider));
-		ASSERT_EQ(0, module_unload_soon(UNIDAX_CORE, 10 * UNIDAX_PATIENCE));
+		ASSERT_EQ(0, module_unload_soon(UNIDAX_CORE, 10));
 		EXPECT_TRUE(klog_has(&log, 5, "unidax: 1 bad pages are remembered for the next"));
 		EXPECT_EQ(0, access(KEEPER, F_OK));
 		ASSERT_EQ(0, module_load(UNIDAX_CORE, ""));

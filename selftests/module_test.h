@@ -31,11 +31,6 @@
 #endif
 #define UNIDAX_RESERVED_MODULE "unidax_reserved"
 
-/* How much longer than a stock kernel this one may take; see patience.h. */
-#ifndef UNIDAX_PATIENCE
-#define UNIDAX_PATIENCE 1
-#endif
-
 static inline unsigned long number_from_environment(const char *name, unsigned long otherwise)
 {
 	const char *text = getenv(name);
@@ -164,7 +159,7 @@ static inline bool module_built_in(const char *name)
  */
 static inline int module_unload_soon(const char *name, double limit)
 {
-	double until = seconds() + limit;
+	double until = seconds() + limit * UNIDAX_PATIENCE;
 	int ret;
 
 	do {

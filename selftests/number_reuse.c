@@ -48,7 +48,7 @@ static const char *offer(const FIXTURE_DATA(number_reuse) *self, int half, struc
 		 self->start + half * (self->size / 2));
 	if (module_load(UNIDAX_RESERVED_MODULE, parameters))
 		return "load of the provider";
-	for (until = seconds() + 5; !dax_find(0, dev); nap_ms(20))
+	for (until = seconds() + 5 * UNIDAX_PATIENCE; !dax_find(0, dev); nap_ms(20))
 		if (seconds() > until)
 			return "no device";
 	return "";
@@ -244,7 +244,8 @@ TEST_F_TIMEOUT(number_reuse, exhaustion, 120)
 	ASSERT_EQ(0, delete(&first, &last));
 	EXPECT_EQ(-ENOSPC, create(&first, &created));
 	close(fd);
-	for (until = seconds() + 5; (ret = create(&first, &created)) == -ENOSPC; nap_ms(20))
+	until = seconds() + 5 * UNIDAX_PATIENCE;
+	for (; (ret = create(&first, &created)) == -ENOSPC; nap_ms(20))
 		if (seconds() > until)
 			break;
 	EXPECT_EQ(0, ret);

@@ -48,7 +48,7 @@ static const char *bring_up(enum provider provider, struct dax_dev *dev)
 		return "load of unidax";
 	if (provider_load(provider))
 		return "load of the provider";
-	for (until = seconds() + 5; !dax_find(0, dev); nap_ms(20))
+	for (until = seconds() + 5 * UNIDAX_PATIENCE; !dax_find(0, dev); nap_ms(20))
 		if (seconds() > until)
 			return "no device";
 	return "";
@@ -130,7 +130,7 @@ static void drop_descriptor(FIXTURE_DATA(provider_unload) *self)
 	double _start = seconds();						\
 	ASSERT_EQ(0, module_unload(provider_name(variant->provider)));		\
 	/* "At once": it waits for no user. */					\
-	EXPECT_GT(3.0, seconds() - _start);					\
+	EXPECT_GT(3.0 * UNIDAX_PATIENCE, seconds() - _start);					\
 } while (0)
 
 TEST_F(provider_unload, open)
@@ -356,7 +356,7 @@ static bool iomem_has(unsigned long long start, const char *name)
 } while (0)
 
 #define EXPECT_RELEASED() do {							\
-	double _until = seconds() + 10;						\
+	double _until = seconds() + 10 * UNIDAX_PATIENCE;			\
 	int _ret;								\
 	struct dax_dev _again;							\
 	do {									\

@@ -132,7 +132,7 @@ static int open_soon(const char *name)
 	int fd;
 
 	snprintf(node, sizeof(node), "/dev/%s", name);
-	for (until = seconds() + 5; ; nap_ms(10)) {
+	for (until = seconds() + 5 * UNIDAX_PATIENCE; ; nap_ms(10)) {
 		fd = try_open(node, O_RDWR);
 		if ((fd != -ENOENT && fd != -ENXIO && fd != -ENODEV) || seconds() > until)
 			return fd;
@@ -670,7 +670,7 @@ static int futex_wake(char *p)
 /* Wakes once the waiter has come so far, or not at all. */
 static int futex_wake_soon(char *p)
 {
-	double until = seconds() + 3;
+	double until = seconds() + 3 * UNIDAX_PATIENCE;
 	int woken;
 
 	while (!(woken = futex_wake(p)) && seconds() < until)

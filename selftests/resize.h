@@ -478,7 +478,7 @@ static inline bool provider_load_soon(const char *provider, const char *paramete
 {
 	double until;
 
-	for (until = seconds() + limit; seconds() < until; nap_ms(50)) {
+	for (until = seconds() + limit * UNIDAX_PATIENCE; seconds() < until; nap_ms(50)) {
 		if (module_load(provider, parameters))
 			continue;
 		if (region_find(align, region))
@@ -500,7 +500,7 @@ static inline int stack_reload_with(const char *core)
 	loaded_parameters(provider, parameters, sizeof(parameters));
 	ret = module_unload(provider);
 	/* What is still on its way out holds it for a moment. */
-	ret = ret ? ret : module_unload_soon(UNIDAX_CORE, 10 * UNIDAX_PATIENCE);
+	ret = ret ? ret : module_unload_soon(UNIDAX_CORE, 10);
 	ret = ret ? ret : module_load(UNIDAX_CORE, core);
 	return ret ? ret : module_load(provider, parameters);
 }

@@ -523,8 +523,7 @@ TEST_F(security, unload_ends_everything)
 	EXPECT_GT(AT_MOST, seconds() - start);
 	dismiss(self->crew, &self->busy);
 	/* As soon as core has noticed that the page is free. */
-	ASSERT_TRUE(provider_load_soon(provider, parameters, variant->align, &self->region,
-				       AT_MOST));
+	ASSERT_TRUE(provider_load_soon(provider, parameters, variant->align, &self->region, 10));
 }
 
 /* --- how much ---------------------------------------------------------------- */

@@ -20,11 +20,6 @@
 #include <glob.h>
 #include <stdarg.h>
 
-/* How much longer than a stock kernel this one may take; see patience.h. */
-#ifndef UNIDAX_PATIENCE
-#define UNIDAX_PATIENCE 1
-#endif
-
 struct text {
 	char *data;
 	size_t length;

@@ -54,7 +54,7 @@ FIXTURE_TEARDOWN(stress)
 	 * The provider's use of its symbols is the only reference on the core, once what was
 	 * given back late is back.
 	 */
-	for (double until = seconds() + 10; seconds() < until; nap_ms(50))
+	for (double until = seconds() + 10 * UNIDAX_PATIENCE; seconds() < until; nap_ms(50))
 		if (sysfs_number("/sys/module/" UNIDAX_CORE, "refcnt") == 1)
 			break;
 	EXPECT_EQ(1, sysfs_number("/sys/module/" UNIDAX_CORE, "refcnt"));

@@ -813,7 +813,7 @@ static bool has_used(int node, unsigned long bytes)
 /* What the kernel had there may be freed a little later. */
 static int take_back_soon(const char *name)
 {
-	double until = seconds() + 30;
+	double until = seconds() + 30 * UNIDAX_PATIENCE;
 	int ret;
 
 	while ((ret = set_mode(name, "devdax")) == -EBUSY && seconds() < until)
@@ -1129,7 +1129,7 @@ static void unload_in_between(struct __test_metadata *_metadata, FIXTURE_DATA(sy
 	began = seconds();
 	EXPECT_EQ(0, module_unload(provider));
 	/* It would take for ever. */
-	EXPECT_GT(20, seconds() - began);
+	EXPECT_GT(20 * UNIDAX_PATIENCE, seconds() - began);
 	printf("# the provider was gone after %.2f s\n", seconds() - began);
 	if (by_state) {
 		EXPECT_EQ(0, waitpid(pid, NULL, WNOHANG));

@@ -175,7 +175,8 @@ TEST_F(uevents, there_when_it_is_told)
 		nap_ms(100);
 		_exit(-region_write(&self->region, "create", "1"));
 	}
-	for (until = seconds() + 10; !next_event(self->fd, &event) && seconds() < until; )
+	until = seconds() + 10 * UNIDAX_PATIENCE;
+	while (!next_event(self->fd, &event) && seconds() < until)
 		;
 	snprintf(name, sizeof(name), "%.31s", event_value(&event, "DEVNAME") ?: "");
 	fd = instance_open(name, O_RDWR);
@@ -255,7 +256,8 @@ TEST_F(uevents, provider_goes_and_comes)
 		removed += name && (!strcmp(name, a) || !strcmp(name, b));
 	}
 	EXPECT_EQ(2, removed);
-	for (until = seconds() + 10; module_load(provider, parameters) && seconds() < until; )
+	until = seconds() + 10 * UNIDAX_PATIENCE;
+	while (module_load(provider, parameters) && seconds() < until)
 		nap_ms(50);
 	while (next_event(self->fd, &event)) {
 		const char *subsystem = event_value(&event, "SUBSYSTEM");

@@ -16,6 +16,8 @@
 #ifndef UNIDAX_TEST_H
 #define UNIDAX_TEST_H
 
+#include "patience.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
