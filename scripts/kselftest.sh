@@ -279,10 +279,11 @@ judge() { # MACHINE TEST... <TAP
 		if (test == "")
 			return
 		if (plan >= 0 && cases != plan)
-			out("fail", test, machine ": " cases " of " plan " cases have a result")
+			out("fail", test, machine ": " cases " of " plan " cases have a result" \
+			    (current == "" ? "" : ", the last to begin was " current))
 		plan = -1
 		cases = failed = 0
-		current = ""
+		current = said = ""
 	}
 	{ sub(/\r$/, "") }
 	/^# selftests: / {
@@ -292,7 +293,9 @@ judge() { # MACHINE TEST... <TAP
 		next
 	}
 	/^# 1\.\.[0-9]+$/ { plan = substr($2, 4) + 0; next }
-	/^# #  RUN / { current = $4; next }
+	/^# #  RUN / { current = $4; said = ""; next }
+	# What an assertion says.
+	said == "" && (/^# # [a-z_]+\.[ch]:[0-9]+:/ || /: Test terminated by/) { said = substr($0, 5); next }
 	/^# (not )?ok [0-9]+/ {
 		line = substr($0, 3)
 		good = line !~ /^not/
@@ -305,10 +308,11 @@ judge() { # MACHINE TEST... <TAP
 			line = current
 		} else {
 			what = good ? "pass" : "fail"
-			why = good ? "" : machine
+			why = good ? "" : machine (said == "" ? "" : ": " said)
 			failed += !good
 		}
 		out(what, line, why)
+		current = ""
 		next
 	}
 	/^(not )?ok [0-9]+ selftests: / {
@@ -347,6 +351,12 @@ run() { # LAYOUT TEST...
 		"${@:2}" </dev/null >"$out.tap" 2>"$out.errors" || status=$?
 }
 
+# What the kernel said first, and where: scripts/vm.sh has printed it.
+complaint() {
+	sed -nE 's/^vm\.sh: \| (\[[^]]*\] )?//p' "$out.errors" | tr -d '\r\t' |
+		awk 'NR == 1 || /RIP: / && !at++ { printf ": %s", $0 }'
+}
+
 # leaks.sh has spoken, and said LINE.
 leaks() { # MACHINE LINE
 	local line
@@ -370,7 +380,7 @@ fi
 tested() { # NAME LAYOUT TEST...
 	run "${@:2}"
 	judge "$1" "${@:3}" <"$out.tap"
-	[ "$status" = 0 ] || verdict fail "machine: $1" "scripts/vm.sh ended with status $status"
+	[ "$status" = 0 ] || verdict fail "machine: $1" "scripts/vm.sh ended with status $status$(complaint)"
 	# Mistakes that unwind plants for its own eyes leak two objects, a range and its name.
 	# fail_nth looks for itself, and has the kernel forget what it has found, planted leaks too.
 	[ ! "$debug" ] || [[ " $* " = *" fail_nth "* ]] ||
