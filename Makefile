@@ -24,7 +24,7 @@ endif
 KBUILD = $(MAKE) -C $(KDIR) M=$(UNIDAX) CONFIG_SECTION_MISMATCH_WARN_ONLY= CONFIG_DEBUG_INFO_BTF_MODULES= \
 	 'PAHOLE_VERSION=$$(CONFIG_PAHOLE_VERSION)'
 
-.PHONY: all modules clean check demo test kselftest kselftest-debug deb bench series series-full help headers print-kdir compile_commands.json
+.PHONY: all modules clean check demo test test-long kselftest kselftest-debug deb bench series series-full help headers print-kdir compile_commands.json
 
 all: modules
 
@@ -56,6 +56,9 @@ demo:
 test:
 	@KDIR=$(KDIR) $(UNIDAX)/scripts/test.sh
 
+test-long:
+	@KDIR=$(KDIR) $(UNIDAX)/scripts/test.sh --long
+
 kselftest:
 	@KDIR=$(KDIR) $(UNIDAX)/scripts/kselftest.sh
 
@@ -80,7 +83,8 @@ help:
 	@echo '  make clean       remove what a build made'
 	@echo '  make check       the static gates (scripts/gates/), each with planted faults that it must find'
 	@echo '  make demo        a tour in a virtual machine'
-	@echo '  make test        the tests in a virtual machine'
+	@echo '  make test        the tests, in virtual machines'
+	@echo '  make test-long   what takes a night: all tests on all kernels, mutants, soak, the driver built in'
 	@echo '  make kselftest   the kernel selftests in a virtual machine'
 	@echo '  make deb         the Debian package unidax-dkms, whose modules DKMS builds (DEB_OUT=FOLDER)'
 	@echo '  make kselftest-debug  the same on a kernel with KASAN, lockdep and kmemleak'

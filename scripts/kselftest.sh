@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# kselftest.sh [--kernel=KERNEL] [--built-in] [--kselftest=DIR] [--results=FILE] [TEST]...
+# kselftest.sh [--kernel=KERNEL] [--built-in] [--kselftest=DIR] [--results=FILE] [--without=TEST]... [TEST]...
 #
 # Builds the kernel selftests in selftests/ with the kernel's own lib.mk and
 # harness, taken out of the Debian source package once, and runs them (or only
@@ -30,6 +30,7 @@ usage: scripts/kselftest.sh [options] [TEST]...
                       line names the reserved memory, and what loads modules skips
   --kselftest=DIR     tools/testing/selftests of a kernel source, instead of the
                       Debian source package's
+  --without=TEST      all but this one; any number of times
   --results=FILE      one line there for each result of each machine: pass, fail or skip, the
                       case, and why; between tabs
   --list              what there is to run
@@ -119,12 +120,13 @@ fi
 
 # --- what to run -------------------------------------------------------------
 
-kernel=stock kselftest=${KSELFTEST-} list='' built_in='' results='' wanted=()
+kernel=stock kselftest=${KSELFTEST-} list='' built_in='' results='' wanted=() unwanted=()
 for arg; do
 	case $arg in
 	--kernel=*) kernel=${arg#*=} ;;
 	--kselftest=*) kselftest=${arg#*=} ;;
 	--results=*) results=${arg#*=} ;;
+	--without=*) unwanted+=("${arg#*=}") ;;
 	--list) list=1 ;;
 	--built-in) built_in=--built-in ;;
 	--help | -h) usage && exit ;;
@@ -257,7 +259,7 @@ cp "$kselftest/run_kselftest.sh" "$installed/"
 chmod 755 "$installed/run_kselftest.sh" "$installed"/kselftest/*
 
 mapfile -t all < <(cut -d: -f2 "$installed/kselftest-list.txt")
-for t in "${wanted[@]}"; do
+for t in "${wanted[@]}" "${unwanted[@]}"; do
 	[[ " ${all[*]} " = *" $t "* ]] || trouble "no test is called $t; there are: ${all[*]}"
 done
 
@@ -434,13 +436,12 @@ for machine in "${machines[@]}"; do
 	fi
 	read -ra options <<<"$options --timeout=$limit"
 	read -ra tests <<<"$tests"
-	if [ ${#wanted[@]} -gt 0 ]; then
-		chosen=()
-		for t in "${tests[@]}"; do
-			[[ " ${wanted[*]} " != *" $t "* ]] || chosen+=("$t")
-		done
-		tests=("${chosen[@]}")
-	fi
+	chosen=()
+	for t in "${tests[@]}"; do
+		[[ ${#wanted[@]} -gt 0 && " ${wanted[*]} " != *" $t "* || " ${unwanted[*]} " = *" $t "* ]] ||
+			chosen+=("$t")
+	done
+	tests=("${chosen[@]}")
 	[ ${#tests[@]} -gt 0 ] || continue
 	modules=$UNIDAX_MODULES settings=("$setting")
 	if [ "$built_in" ]; then
