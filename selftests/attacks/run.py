@@ -11,7 +11,7 @@ it wants. Inputs that no case tries are listed with the reason.
 
 Usage: run.py [--kernel=KERNEL]... [--row=NUMBER]... [--control]
 
-  --kernel=KERNEL  as for scripts/kselftest.sh; may be given several times (6.1 6.12)
+  --kernel=KERNEL  as for scripts/kselftest.sh; may be given several times (6.1 6.12 7.3)
   --row=NUMBER     only this input; may be given several times
   --control        the look itself: modules in which memory changes hands unclean, and results that are
                    made up, have to be noticed
@@ -19,6 +19,7 @@ Usage: run.py [--kernel=KERNEL]... [--row=NUMBER]... [--control]
 Exit status: 0 if everything holds, 1 if not, 2 if it could not be tried.
 """
 import fnmatch
+import operator
 import os
 import pathlib
 import re
@@ -27,12 +28,14 @@ import sys
 import tempfile
 import textwrap
 
-KERNELS = ["6.1", "6.12"]
+KERNELS = ["6.1", "6.12", "7.3"]
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 # An edit of the driver that brings back an input, and which.
 PLANTED = ("region/space.cc", r"s/^\t\tif (clear)$/\t\tif (false \&\& clear)/", "2")
+
+OPERATORS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 HOLDS, FAILED, ABSENT, UNTRIED = "holds", "FAILED", "none there", "not run"
 
@@ -49,10 +52,19 @@ class Row:
         fields = line.rstrip("\n").split("|")
         if len(fields) != 6:
             trouble(f"{len(fields)} fields in: {line}")
-        self.number, self.words, self.before, cases, self.since, self.reason = fields
+        self.number, self.words, self.before, cases, self.kernels, self.reason = fields
         self.cases = cases.split()
         if bool(self.cases) == bool(self.reason):
             trouble(f"{self.number} wants either cases or a reason")
+        if not re.fullmatch(r"([<>]=?\d+\.\d+)?", self.kernels):
+            trouble(f"{self.number}: what kernels are {self.kernels}?")
+
+    def possible(self, release):
+        """Whether this kernel has what the input wants."""
+        if not self.kernels:
+            return True
+        sign, bound = re.fullmatch(r"([<>]=?)(.*)", self.kernels).groups()
+        return OPERATORS[sign](version(release), version(bound))
 
 
 def version(text):
@@ -92,7 +104,7 @@ def judge(row, results, release):
             wrong += failed
         elif any(verdict == "pass" for verdict, _, _ in named):
             passed += 1
-        elif named and row.since and version(release) < version(row.since):
+        elif named and not row.possible(release):
             absent.append(named[0][2] or "skipped")
         else:
             wrong.append(f"{pattern}: " + (f"skipped ({named[0][2]})" if named else "did not run"))
@@ -154,21 +166,26 @@ def show(rows, columns):
 
 def made_up():
     """Results that have to be noticed, and some that have to pass; a word for each that was not."""
-    row = Row("0|x|y|a.*.one b.two|6.7|")
+    row, old = Row("0|x|y|a.*.one b.two|>=6.7|"), Row("0|x|y|a.*.one b.two|<7.0|")
     one, two = ("pass", "a.4k.one", ""), ("pass", "b.two", "")
     expected = [
-        ([one, two], "6.1", HOLDS),
-        ([one, ("skip", "a.2m.one", "no"), two], "6.1", HOLDS),
-        ([one, ("fail", "a.2m.one", "m"), two], "6.1", FAILED),
-        ([one], "6.12", FAILED),
-        ([], "6.12", FAILED),
-        ([one, ("skip", "b.two", "from 6.7 on")], "6.12", FAILED),
-        ([one, ("skip", "b.two", "from 6.7 on")], "6.1", ABSENT),
-        ([one, ("pass", "b.two.more", "")], "6.1", FAILED),
-        ([("fail", "a.4k.one", ""), ("skip", "b.two", "")], "6.1", FAILED),
+        (row, [one, two], "6.1", HOLDS),
+        (row, [one, ("skip", "a.2m.one", "no"), two], "6.1", HOLDS),
+        (row, [one, ("fail", "a.2m.one", "m"), two], "6.1", FAILED),
+        (row, [one], "6.12", FAILED),
+        (row, [], "6.12", FAILED),
+        (row, [one, ("skip", "b.two", "from 6.7 on")], "6.12", FAILED),
+        (row, [one, ("skip", "b.two", "from 6.7 on")], "6.1", ABSENT),
+        (row, [one, ("pass", "b.two.more", "")], "6.1", FAILED),
+        (row, [("fail", "a.4k.one", ""), ("skip", "b.two", "")], "6.1", FAILED),
+        (row, [one, ("skip", "b.two", "from 6.7 on")], "6.7", FAILED),
+        (old, [one, ("skip", "b.two", "no more")], "6.12", FAILED),
+        (old, [one, ("skip", "b.two", "no more")], "7.3", ABSENT),
+        (old, [one, ("fail", "b.two", "m")], "7.3", FAILED),
+        (old, [one, two], "7.3", HOLDS),
     ]
     return [f"{results} on {release} is {judge(row, results, release)}, not {verdict}"
-            for results, release, verdict in expected if judge(row, results, release)[0] != verdict]
+            for row, results, release, verdict in expected if judge(row, results, release)[0] != verdict]
 
 
 def control(rows):
