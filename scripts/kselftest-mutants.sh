@@ -44,6 +44,7 @@ mutants=(
 	"bad-leave|list of bad pages that outlives the module|core/memory/memory_failure.cc|s/^\tbad_pages->leave();/\t;/|memory_failure"
 	"names-gone|directories mappingN of what is removed|cdev/resize.cc|/^void Instance::end_changes()/,/^}/s/^\tmappings_.shrink_to(0);/\t;/|load_unload unwind"
 	"names-back|directories mappingN of a growth that failed|cdev/resize.cc|s/^\tif (!committed.ok())$/\tif (false)/|memory_failure"
+	"counters|per-CPU counters of a deleted instance|cdev/statistics.hpp|s/{ free_percpu(counts_); }/{}/|unwind"
 	"late-change|look of a change whether it comes too late|cdev/resize.cc|/^Result<Change> Instance::admit/,/^}/s/^\tTRY(cancellation.check());/\t;/|failure_window"
 	"precedence|precedence of the administrator's changes|cdev/resize.cc|s/authority == Authority::holder ? precedence_ : removal_/removal_/|security"
 	"end-holders|end of the holders' changes at removal|cdev/resize.cc|/^void Instance::end_changes()/,/^}/s/^\tprecedence_.cancel();/\t;/|security"
