@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 #include "unidax_test.h"
 #include "kselftest_harness.h"
@@ -357,32 +358,50 @@ TEST_F(data_path, nowait)
 	}
 }
 
+/* Whether a process comes to sleep where no signal wakes it, and stays there for a moment. */
+static bool sleeps_soon(pid_t pid)
+{
+	const double until = seconds() + 5 * UNIDAX_PATIENCE;
+	char path[32], text[512], *end;
+	int asleep = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	for (; asleep < 5 && seconds() < until; nap_ms(5)) {
+		end = sysfs_read(path, text, sizeof(text)) > 0 ? strrchr(text, ')') : NULL;
+		asleep = end && end[2] == 'D' ? asleep + 1 : 0;
+	}
+	return asleep == 5;
+}
+
 /* A writer of the fault lock waits for a fault that takes its time. */
 TEST_F(data_path, nowait_and_a_change)
 {
 	double start;
+	pid_t toucher;
 
 	if (access(DELAY, F_OK))
 		SKIP(return, "no test build");
 	REQUIRE_REGION(&self->region, variant->align);
 	memset(self->copy, 1, PAGE);
 	ASSERT_EQ(0, sysfs_write(DELAY, "2500000"));
+	toucher = fork();
+	if (!toucher) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(touch_read(self->p));
+	}
+	EXPECT_TRUE(sleeps_soon(toucher));
 	self->pid = fork();
 	if (!self->pid) {
-		if (!fork()) {
-			touch_read(self->p);
-			_exit(0);
-		}
-		usleep(200000);
-		dax_resize(self->a, self->unit);
-		_exit(0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(-dax_resize(self->a, self->unit));
 	}
-	usleep(400000);
+	EXPECT_TRUE(sleeps_soon(self->pid));
 	start = seconds();
 	EXPECT_EQ(EAGAIN, ERRNO_OF(now(self->fd, true, self->copy, PAGE, 0)));
 	EXPECT_GT(1.0, seconds() - start);
 	EXPECT_EQ(0, child_verdict(self->pid));
 	self->pid = -1;
+	EXPECT_EQ(0, child_verdict(toucher));
 	ASSERT_EQ(0, sysfs_write(DELAY, "0"));
 	EXPECT_EQ(PAGE, now(self->fd, true, self->copy, PAGE, 0));
 }
