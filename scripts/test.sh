@@ -29,6 +29,7 @@ mutants|scripts/kselftest-mutants.sh
 whole-debug|make --no-print-directory kselftest-debug
 whole-6.12|scripts/kselftest.sh --kernel=6.12
 whole-7.3|scripts/kselftest.sh --kernel=7.3
+whole-check|make --no-print-directory check
 whole-check-6.12|scripts/check.sh --kernel=6.12
 whole-check-7.3|scripts/check.sh --kernel=7.3 language objects layout strict clang tidy depends
 built-in|scripts/series.sh --built-in 6.1
@@ -48,7 +49,7 @@ printf -v others -- ' --without=%s' stress resize_model resize_race_delayed load
 exec scripts/stages.sh "$@" <<END
 $prepare
 kselftest|env UNIDAX_CYCLES=50 make --no-print-directory kselftest
-check|make --no-print-directory check
+check|scripts/check.sh --brief=unwind
 kselftest-debug|scripts/kselftest.sh --kernel=debug $debug_tests
 kselftest-6.12|scripts/kselftest.sh --kernel=6.12$others
 kselftest-7.3|scripts/kselftest.sh --kernel=7.3$others
