@@ -21,8 +21,10 @@
 #include "kselftest_harness.h"
 #include "module_test.h"
 
-#define REGION "/sys/devices/platform/hmem.0/dax_region"
+/* By the bus, because 7.3 has the device below another one. */
+#define REGION "/sys/bus/platform/devices/hmem.0/dax_region"
 #define FIRST "dax0.0"
+#define DEVICE_DAX "/sys/bus/dax/drivers/device_dax"
 
 /* --- the two drivers --------------------------------------------------- */
 
@@ -47,9 +49,26 @@ static int unidax_up(void)
 	return ret ? ret : module_load(UNIDAX_HMEM, "");
 }
 
+/*
+ * From 6.3 on soft-reserved memory is for kmem, and device_dax takes those of it that it has been
+ * told by name; it binds them as it is told.
+ */
+static int mainline_bind(const char *name)
+{
+	int ret = sysfs_write(DEVICE_DAX "/bind", name);
+
+	return ret == -ENODEV ? sysfs_write(DEVICE_DAX "/new_id", name) : ret;
+}
+
 static int mainline_up(void)
 {
-	return system("modprobe dax_hmem && modprobe device_dax") ? -ENODEV : 0;
+	int ret;
+
+	if (system("modprobe dax_hmem && modprobe device_dax"))
+		return -ENODEV;
+	ret = mainline_bind(FIRST);
+	/* Up to 6.2 it is bound by now. */
+	return ret == -EBUSY ? 0 : ret;
 }
 
 static int mainline_down(void)
@@ -70,7 +89,7 @@ static const struct stack stacks[] = {
 	{
 		.name = "mainline",
 		.devices = "/sys/bus/dax/devices",
-		.driver = "/sys/bus/dax/drivers/device_dax", .bound = FIRST,
+		.driver = DEVICE_DAX, .bound = FIRST,
 		.provider = "/sys/bus/platform/drivers/hmem",
 		.offline_resize = true,
 		.up = mainline_up, .down = mainline_down,
@@ -149,7 +168,7 @@ static int in_service(const char *name, bool yes)
 {
 	if (!stack->offline_resize)
 		return 0;
-	return put(stack->driver, yes ? "bind" : "unbind", "%s", name);
+	return yes ? mainline_bind(name) : put(stack->driver, "unbind", "%s", name);
 }
 
 static int resize_to(const char *name, unsigned long size)
