@@ -69,7 +69,7 @@ kselftest-debug:
 	@$(UNIDAX)/scripts/kselftest.sh --kernel=debug
 
 bench:
-	@KDIR=$(KDIR) $(UNIDAX)/scripts/bench.sh --save
+	@$(UNIDAX)/scripts/bench.sh --save
 
 series:
 	@$(UNIDAX)/scripts/series.sh $(KSRC)

@@ -11,11 +11,12 @@ set -euo pipefail
 
 usage() {
 	cat <<'END'
-usage: scripts/bench.sh [--runs=N] [--save]
+usage: scripts/bench.sh [--kernel=KERNEL] [--runs=N] [--save]
            In virtual machines whose clock counts instructions: stock driver and
            unidax in turn, N machines each (2). Figures are guest instructions,
-           and repeat. --save keeps what was made in
-           Documentation/performance/, here and below.
+           and repeat. KERNEL is a name that scripts/kernels.sh knows (6.1), here
+           and below. --save keeps what was made in Documentation/performance/,
+           here and below; that of another KERNEL has its name in the file's.
        scripts/bench.sh --scale [--save]
            In such a machine: how unidax's costs grow with the size of the region and the
            number of extents, of processes and of devices. A table, and curves as SVG
@@ -28,14 +29,13 @@ usage: scripts/bench.sh [--runs=N] [--save]
            writes the first byte of pages of the device. The figures go to FILE.
        scripts/bench.sh --compare STOCK UNIDAX
            The table of two such files.
-
-Variables: KDIR, the build folder of the kernel that the machines boot.
 END
 }
 
-what=compare runs=2 save='' device='' name=/dev/stdout
+what=compare kernel=6.1 runs=2 save='' device='' name=/dev/stdout
 for arg; do
 	case $arg in
+	--kernel=*) kernel=${arg#*=} ;;
 	--runs=*) runs=${arg#*=} ;;
 	--save) save=1 ;;
 	--scale | --trace) what=${arg#--} ;;
@@ -67,12 +67,21 @@ if [ "$device" ]; then
 	exit
 fi
 
-# The kernel that the machines boot, and its modules.
-release=$(find /boot -name 'vmlinuz-6.1.*-amd64' -printf '%f\n' | sort -V | tail -n 1)
-release=${release#vmlinuz-}
-kdir=${KDIR:-/lib/modules/$release/build}
-stock=/lib/modules/$release/kernel/drivers/dax
-[ -f "$stock/device_dax.ko" ] || trouble "no stock modules in $stock"
+# The kernel that the machines boot, and its modules. Those of some releases are compressed, which
+# is modprobe's affair and not the driver's.
+{
+	read -r release && read -r kdir && read -r folder
+} < <("$root/scripts/kernels.sh" "$kernel" release build modules) || trouble "--kernel=$kernel cannot be had"
+stock=$work/stock
+mkdir "$stock"
+for module in device_dax hmem/dax_hmem; do
+	from=$folder/$release/kernel/drivers/dax/$module.ko
+	if [ -f "$from.xz" ]; then
+		xz -dc "$from.xz" >"$stock/${module##*/}.ko"
+	else
+		cp "$from" "$stock/" || trouble "no stock module $from"
+	fi
+done
 built=$(KDIR=$kdir "$root/scripts/modules.sh") || trouble 'the modules do not build'
 
 # As they are installed: to load what is for a debugger only would be counted.
@@ -82,9 +91,14 @@ for module in "${modules[@]}"; do
 done
 # The runner's folder is there in the machine, under this name.
 vm=/run/unidax-vm/host$work
-counting=(--icount --smp=1 --timeout=1500)
+counting=("--kernel=$kernel" --icount --smp=1 --timeout=1500)
 quiet='nokaslr norandmaps random.trust_cpu=off'
 kept=$root/Documentation/performance
+# What a kept file is called, and how it was made.
+suffix='' option='' made="make bench (scripts/bench.sh --runs=$runs)"
+if [ "$kernel" != 6.1 ] && [ "$kernel" != stock ]; then
+	suffix=-$kernel option=" --kernel=$kernel" made="scripts/bench.sh --kernel=$kernel --runs=$runs"
+fi
 
 if [ "$what" = scale ]; then
 	type gnuplot >/dev/null || trouble 'no gnuplot (Debian: gnuplot-nox)'
@@ -93,15 +107,15 @@ if [ "$what" = scale ]; then
 		"$vm/bench" scale "$vm/unidax.ko" "$vm/unidax_reserved.ko" 0x100000000 0x4000000000 >"$work/rows"
 	status=0
 	{
-		echo "Made by: scripts/bench.sh --scale"
+		echo "Made by: scripts/bench.sh$option --scale"
 		echo "Guest instructions of the whole machine, those of a fault of the task alone;"
 		echo "growth: slope of the curve, both axes logarithmic, 1 is linear; and between its last points."
 		echo
 		"$root/scripts/bench/scale.py" "$work/scale.svg" <"$work/rows"
 	} >"$work/table" || status=$?
 	cat "$work/table"
-	[ ! "$save" ] || install -D -m 644 "$work/table" "$kept/scale.txt"
-	[ ! "$save" ] || install -D -m 644 "$work/scale.svg" "$kept/scale.svg"
+	[ ! "$save" ] || install -D -m 644 "$work/table" "$kept/scale$suffix.txt"
+	[ ! "$save" ] || install -D -m 644 "$work/scale.svg" "$kept/scale$suffix.svg"
 	exit $status
 fi
 
@@ -122,10 +136,10 @@ if [ "$what" = trace ]; then
 	} >"$work/bin/qemu-system-x86_64"
 	chmod +x "$work/bin/qemu-system-x86_64"
 	{
-		echo "Made by: scripts/bench.sh --trace"
+		echo "Made by: scripts/bench.sh$option --trace"
 		echo "Guest instructions in each function and what it calls, the number of calls if there"
 		echo "are several; nothing that is less than a twenty-fifth of its operation. Debian $release."
-		trace stock "$stock/device_dax.ko" "$stock/hmem/dax_hmem.ko" '' \
+		trace stock "$vm/stock/device_dax.ko" "$vm/stock/dax_hmem.ko" '' \
 			'Mainline: open, close' 'Mainline: first write of 2 MiB' \
 			'Mainline: munmap of 512 MiB' 'Mainline: create, size 2 MiB, bind' \
 			'Mainline: unbind, size 0, delete' 'Mainline: unload'
@@ -135,7 +149,7 @@ if [ "$what" = trace ]; then
 			'unidax: size 0, delete' 'unidax: unload'
 	} >"$work/table"
 	cat "$work/table"
-	[ ! "$save" ] || install -D -m 644 "$work/table" "$kept/trace.txt"
+	[ ! "$save" ] || install -D -m 644 "$work/table" "$kept/trace$suffix.txt"
 	exit
 fi
 
@@ -152,7 +166,7 @@ measure() { # RUN DRIVER ARGUMENT...
 
 began=$SECONDS
 for ((run = 1; run <= runs; run++)); do
-	measure "$run" stock "$stock/device_dax.ko" "$stock/hmem/dax_hmem.ko"
+	measure "$run" stock "$vm/stock/device_dax.ko" "$vm/stock/dax_hmem.ko"
 	measure "$run" unidax "$vm/unidax.ko" "$vm/unidax_hmem.ko" \
 		"$vm/unidax_reserved.ko" range=1G@4G,align=2M,keep
 done
@@ -162,14 +176,14 @@ sizes() { # DRIVER MODULE...
 		END { print driver, text, data }'
 }
 {
-	sizes stock "$stock/device_dax.ko" "$stock/hmem/dax_hmem.ko"
+	sizes stock "$stock/device_dax.ko" "$stock/dax_hmem.ko"
 	sizes unidax "$built/unidax.ko" "$built/providers/hmem/unidax_hmem.ko"
 } >"$work/sizes"
 {
-	echo "Made by: make bench (scripts/bench.sh --runs=$runs)"
+	echo "Made by: $made"
 	echo "Guest instructions, one operation each unless the row says otherwise;"
 	echo "Debian $release, $(qemu-system-x86_64 --version | sed -n '1s/ *(.*//p'), -icount, 1 processor."
 	"$root/scripts/bench/table.py" --stock "$work"/out/stock.* --unidax "$work"/out/unidax.* --sizes "$work/sizes"
 } | tee "$work/table"
-[ ! "$save" ] || install -D -m 644 "$work/table" "$kept/instructions.txt"
+[ ! "$save" ] || install -D -m 644 "$work/table" "$kept/instructions$suffix.txt"
 printf 'bench: %s s\n' $((SECONDS - began)) >&2
