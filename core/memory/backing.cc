@@ -153,7 +153,7 @@ void Backing::unmap(Chunk *first, Chunk *end)
 			continue;
 		chunk->backing->set_reserved(*chunk, true);
 		if (own)
-			queue_work(system_unbound_wq, &chunk->unmapping);
+			queue_work(compat::unbound_workqueue(), &chunk->unmapping);
 		else
 			own = chunk;
 	}

@@ -332,6 +332,16 @@ constexpr bool madvise_loses_pmd = LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
 constexpr bool mprotect_loses_pud = LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0);
 constexpr bool mremap_loses_pud = true;
 
+/** unbound_workqueue() - the kernel's queue for long work that may run on any processor. */
+[[nodiscard]] inline workqueue_struct *unbound_workqueue()
+{
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 17, 0)
+	return system_dfl_wq;
+#else
+	return system_unbound_wq;
+#endif
+}
+
 /**
  * keep_faults_out() - no fault in @vma until the mmap_lock is dropped.
  * @vma: of the current process

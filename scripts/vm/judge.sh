@@ -78,6 +78,8 @@ complaints=(
 	"${head}.*(refcount_t: |list_(add|del) corruption)"
 	"${head}.*(tried to init an initialized object|is not initialized, yet kobject_(get|put))"
 	"${head}sysfs: cannot create duplicate filename"
+	# what the kernel says once of a call that is going away
+	"${head}workqueue: work func .* enqueued on deprecated workqueue"
 	# a log with holes cannot be judged
 	"${head}.*printk messages dropped"
 )

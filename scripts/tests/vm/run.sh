@@ -145,6 +145,7 @@ kmem_cache_destroy unidax_inode: Slab cache still has objects when called from s
 VFS: Busy inodes after unmount of unidax. Self-destruct in 5 seconds.  Have a nice day...
 sysfs: cannot create duplicate filename '/class/dax'
 kobject: '(null)' (00000000): is not initialized, yet kobject_put() is being called.
+workqueue: work func work [unidax] enqueued on deprecated workqueue. Use system_{percpu|dfl}_wq instead.
 ** 117 printk messages dropped **
 END
 	return $rc
