@@ -315,7 +315,8 @@ share 2 run "$run"
 # "hung" if it had to be stopped, in $run/log what its kernel said.
 #
 # no_timer_check: where the machine gets little of the processor, the kernel misses the ticks that it
-# counts at its start, and gives up.
+# counts at its start, and gives up. For the same reason a processor that does nothing for the kernel's
+# own 20 s has not stalled yet: a machine that hangs is seen a minute later, too.
 # QEMU dies with this script, even when that is killed. Its end shows as end of
 # file on the pipe, which is all that the pipe is for.
 boot() {
@@ -324,7 +325,7 @@ boot() {
 		-nodefaults -no-user-config -display none -no-reboot -monitor none \
 		-chardev "file,id=log,path=$(comma "$run")/console" -serial chardev:log \
 		-kernel "$vmlinux" -initrd "$initramfs" \
-		-append "console=ttyS0 panic=-1 oops=panic cryptomgr.notests quiet loglevel=5 no_timer_check log_buf_len=16M printk.devkmsg=on $watching $args $append" \
+		-append "console=ttyS0 panic=-1 oops=panic cryptomgr.notests quiet loglevel=5 no_timer_check rcupdate.rcu_cpu_stall_timeout=90 watchdog_thresh=45 log_buf_len=16M printk.devkmsg=on $watching $args $append" \
 		</dev/null 2>"$run/qemu.err")
 	qemu_pid=$!
 	tail -c +1 -f -s 0.1 --pid="$qemu_pid" "$run/stdout" &
