@@ -1,16 +1,24 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# compare.sh [--kernel=stock|debug|FILE] [CASE]...
+# compare.sh [--kernel=KERNEL]... [--save] [CASE]...
 #
 # Runs selftests/regressions.c against the kernel's own device-DAX driver and against unidax, on the
-# same memory and the same kernel in virtual machines, and prints a table of who survives what. After
-# a case that was not passed a new machine goes on with the next one, so that no case suffers from
-# another. Mainline's answers are observations; the exit status is 0 when unidax passed everything
-# (or skipped it where mainline's driver did), 1 when not, 2 when nothing could be run.
+# same memory and the same kernel in virtual machines, and prints a table of what each case came to:
 #
-# Variables: KDIR, the build folder of the kernel to run (default: the newest installed; with
-# --kernel=debug, its own); UNIDAX_MODULES, a folder laid out like the project with modules to test.
+#   passed, skipped
+#   failed  something else came of it than the case wants, or the kernel complained
+#   oops    the machine went down with a complaint of the kernel; died: without one
+#   hung    a process sleeps in the kernel and cannot be killed
+#
+# KERNEL is a name that scripts/kernels.sh knows (stock), or debug; with several the table has two
+# columns for each. After a case that was not passed a new machine goes on with the next one, so that
+# no case suffers from another. Mainline's answers are observations; the exit status is 0 when unidax
+# passed everything (or skipped it), 1 when not, 2 when nothing could be run. With --save the table
+# of all cases goes to Documentation/crashes.txt, too.
+#
+# Variables: UNIDAX_MODULES, a folder laid out like the project with modules to test, if there is one
+# kernel only; UNIDAX_JOBS, the number of machines at a time (as many as there are processors).
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -18,20 +26,30 @@ trouble_status=2
 
 
 usage() {
-	sed -n '3,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" | sed '$d'
+	sed -n '3,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 }
 
 # --- in the virtual machine --------------------------------------------------
 
 # One process for each case, and an end at the first that is not passed: what it
-# left behind is nobody else's trouble.
+# left behind is nobody else's trouble. One that nobody can kill is not waited for: the longest has
+# 90 seconds by its own clock.
 guest() { # BINARY CASE...
-	local binary=$1 name status
+	local binary=$1 name status until
 	shift
 	for name; do
 		echo "compare: begin $name"
-		status=0
-		UNIDAX_CASE=$name "$binary" 2>&1 || status=$?
+		status=0 until=$((SECONDS + 120))
+		UNIDAX_CASE=$name "$binary" 2>&1 &
+		while kill -0 $! 2>/dev/null && [ $SECONDS -lt $until ]; do
+			sleep 0.2
+		done
+		if kill -0 $! 2>/dev/null; then
+			echo '# the case hangs in the kernel'
+			status=124
+		else
+			wait $! || status=$?
+		fi
 		echo "compare: end $name $status"
 		[ "$status" = 0 ] || return 0
 	done
@@ -45,27 +63,26 @@ fi
 
 # --- what to run -------------------------------------------------------------
 
-kernel=stock wanted=()
+kernels=() wanted=() save=''
 for arg; do
 	case $arg in
-	--kernel=*) kernel=${arg#*=} ;;
+	--kernel=*) kernels+=("${arg#*=}") ;;
+	--save) save=1 ;;
 	--help | -h) usage && exit ;;
 	-*) usage >&2 && exit 2 ;;
 	*) wanted+=("$arg") ;;
 	esac
 done
+[ ${#kernels[@]} -gt 0 ] || kernels=(stock)
+[ ${#kernels[@]} = 1 ] || [ ! "${UNIDAX_MODULES-}" ] || trouble "UNIDAX_MODULES fits one kernel only"
 mapfile -t cases < <(sed -nE 's/^TEST_F(_TIMEOUT)?\(regressions, ([a-z0-9_]+).*/\2/p' "$root/selftests/regressions.c")
 for name in "${wanted[@]}"; do
 	[[ " ${cases[*]} " = *" $name "* ]] || trouble "no case is called $name; there are: ${cases[*]}"
 done
+[ ${#wanted[@]} = 0 ] || [ ! "$save" ] || trouble "--save wants all cases"
 [ ${#wanted[@]} = 0 ] || cases=("${wanted[@]}")
 
-if [ "$kernel" = stock ]; then
-	KDIR=${KDIR:-$(make -s --no-print-directory -C "$root" print-kdir)}
-else
-	KDIR=$("$root/scripts/kernels.sh" "$kernel" build) || trouble "--kernel=$kernel cannot be had"
-fi
-
+mkdir -p "$cache"
 work=$(mktemp -d "$cache/compare.XXXXXX")
 chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
@@ -78,108 +95,188 @@ quietly() {
 }
 
 kselftest=$("$root/scripts/kselftest-source.sh") || exit 2
-mkdir "$work/build"
-quietly make -C "$root/selftests" KSELFTEST="$kselftest" OUTPUT="$work/build" KDIR="$KDIR" \
-	USERCFLAGS=-Werror USERLDFLAGS=-static "$work/build/regressions" "$work/build/unidax_override.ko" \
-	"$work/build/unidax_inode.ko"
-UNIDAX_MODULES=$(KDIR=$KDIR "$root/scripts/modules.sh") || trouble "no modules for $kernel"
-export UNIDAX_MODULES
+declare -A releases modules
+for kernel in "${kernels[@]}"; do
+	[[ $kernel =~ ^[a-z0-9.-]+$ ]] || trouble "--kernel=$kernel: want a name"
+	{
+		read -r releases["$kernel"] && read -r KDIR
+	} < <("$root/scripts/kernels.sh" "$kernel" release build) || trouble "--kernel=$kernel cannot be had"
+	mkdir -p "$work/$kernel/build"
+	quietly make -C "$root/selftests" KSELFTEST="$kselftest" OUTPUT="$work/$kernel/build" KDIR="$KDIR" \
+		USERCFLAGS=-Werror USERLDFLAGS=-static "$work/$kernel/build/regressions" \
+		"$work/$kernel/build/unidax_override.ko" "$work/$kernel/build/unidax_inode.ko"
+	modules[$kernel]=$(KDIR=$KDIR "$root/scripts/modules.sh") || trouble "no modules for $kernel"
+done
 
 # --- run ---------------------------------------------------------------------
 
-# The first complaint in a kernel log, without what is in front of it; the line that says what a bug
-# is about is better than the one that only counts it.
+# The first complaint in a kernel log, without what is in front of it and what another run has not;
+# the line that says what a bug is about is better than the one that only counts it.
 complaint() {
 	sed -E 's/^\[ *[0-9.]+\](\[ *[TC][0-9]+\])? //' "$1" | grep -aE -m 1 \
 		'^(BUG: [^s]|BUG: sleeping|KASAN|general protection|kernel BUG at|WARNING: |list_(add|del) corruption|Oops|refcount_t)' |
-		sed -E 's/ at [^ ]*\/?([a-z_]+\.[ch]:[0-9]+)/ at \1/; s/, address: .*//' || true
+		sed -E 's/ at [^ ]*\/?([a-z_]+\.[ch]:[0-9]+)/ at \1/; s/,? (for )?address:? .*//; s/ CPU: [0-9]+ PID: [0-9]+//
+			s/[0-9a-f]{16}/…/g; s/[|\r]/ /g' || true
 }
 
-# What a case came to, from what the machine printed and logged: survives, skipped, oops, hangs,
-# wrong result, died; and why.
+# What a case came to, from what the machine printed and logged, and why.
 verdict() { # NAME STATUS OUTPUT LOG
 	local name=$1 status=$2 output=$3 log=$4 text
 	text=$(complaint "$log")
 	if [ -z "$status" ]; then
 		if [ "$text" ]; then echo "oops|$text"; else echo 'died|'; fi
 	elif grep -q 'hangs in the kernel' "$output"; then
-		echo "hangs|$(sed -n 's/^# *\(.*\) hangs in the kernel/\1/p' "$output" | paste -sd, -)"
+		echo "hung|$(sed -n 's/^# *\(.* hangs in the kernel\)/\1/p' "$output" | sort -u | paste -sd, - | sed 's/,/, /g')"
 	elif [ "$status" != 0 ]; then
-		[ "$text" ] || text=$(sed -nE 's/^# *(kernel log: .*)/\1/p' "$output" | head -n 1)
-		[ "$text" ] || text=$(sed -nE 's/^# [^ ]*regressions\.c:([0-9]+):[^:]*:/line \1: /p' "$output" | head -n 1)
-		echo "wrong result|$text"
+		[ "$text" ] || text=$(sed -nE 's/^# *(kernel log: )(<[0-9]>)?(.*)/\1\3/p' "$output" | head -n 1)
+		[ "$text" ] || text=$(sed -nE 's/^# [^ ]*regressions\.c:[0-9]+:[^:]*: *//p' "$output" | head -n 1)
+		echo "failed|$text"
 	elif grep -E '^ok .*# SKIP' "$output" | grep -qv 'not asked for'; then
 		echo "skipped|$(sed -nE 's/^ok .*# SKIP //p' "$output" | grep -v 'not asked for' | head -n 1)"
 	else
-		echo "survives|"
+		echo "passed|"
 	fi
 }
 
-run_stack() { # STACK: results of all cases into $work/STACK, "name|verdict|why" each
-	local stack=$1 left=("${cases[@]}") name status line current machine=0 rc
-	: >"$work/$stack"
+# Results of all cases into $work/KERNEL/STACK, "name|verdict|why" each.
+run_stack() { # KERNEL STACK
+	local kernel=$1 stack=$2 left=("${cases[@]}") name status line current ended machine=0 empty=0 rc
+	local own=$work/$1/$2
+	: >"$own"
 	while [ ${#left[@]} -gt 0 ]; do
 		machine=$((machine + 1)) rc=0
-		UNIDAX_STACK=$stack "$root/scripts/vm.sh" --kernel="$kernel" --memory=hmem --mem-size=128M --ram=1G \
-			--timeout=400 --log="$work/klog" -- \
-			"$root/scripts/compare.sh" --in-guest "$work/build/regressions" "${left[@]}" \
-			</dev/null >"$work/out" 2>"$work/err" || rc=$?
-		cp "$work/out" "$work/out.$stack.$machine"
+		UNIDAX_STACK=$stack UNIDAX_MODULES=${modules[$kernel]} "$root/scripts/vm.sh" --kernel="$kernel" \
+			--memory=hmem --mem-size=128M --ram=1G --timeout=600 --log="$own.klog" -- \
+			"$root/scripts/compare.sh" --in-guest "$work/$kernel/build/regressions" "${left[@]}" \
+			</dev/null >"$own.out" 2>"$own.err" || rc=$?
 		current='' status='' ended=0
-		: >"$work/case"
+		: >"$own.case"
 		while IFS= read -r line; do
 			case $line in
 			'compare: begin '*)
 				current=${line#compare: begin } status=''
-				: >"$work/case"
+				: >"$own.case"
 				;;
 			'compare: end '*)
 				status=${line##* }
-				printf '%s|%s\n' "$current" "$(verdict "$current" "$status" "$work/case" "$work/klog")" \
-					>>"$work/$stack"
+				printf '%s|%s\n' "$current" "$(verdict "$current" "$status" "$own.case" "$own.klog")" \
+					>>"$own"
 				ended=$((ended + 1))
 				;;
-			*) printf '%s\n' "$line" >>"$work/case" ;;
+			*) printf '%s\n' "$line" >>"$own.case" ;;
 			esac
-		done <"$work/out"
+		done <"$own.out"
 		if [ "$current" ] && [ -z "$status" ]; then
-			printf '%s|%s\n' "$current" "$(verdict "$current" '' "$work/case" "$work/klog")" >>"$work/$stack"
+			printf '%s|%s\n' "$current" "$(verdict "$current" '' "$own.case" "$own.klog")" >>"$own"
 			ended=$((ended + 1))
 		elif [ "$rc" = 99 ] && [ "$status" = 0 ]; then
 			# All passed, and yet the kernel complained: the last one has to answer for it.
-			sed -i "\$s/|.*/|wrong result|$(complaint "$work/klog" | tr '/|&' '   ')/" "$work/$stack"
+			sed -i "\$s/|.*/|failed|$(complaint "$own.klog" | tr '/&' '  ')/" "$own"
 		fi
-		if [ "$ended" = 0 ]; then
-			cat "$work/out" "$work/err" >&2
-			trouble "the machine ran no case (status $rc)"
+		# A machine that has too little of the processor may not come up in time: once more.
+		if [ "$ended" = 0 ] && { [ "$rc" != 125 ] || [ $((empty += 1)) -gt 1 ]; }; then
+			cat "$own.out" "$own.err" >&2
+			trouble "$kernel, $stack: the machine ran no case (status $rc)"
 		fi
 		left=("${left[@]:$ended}")
+		printf 'compare: %s, %s: %d of %d cases\n' "$kernel" "$stack" \
+			$((${#cases[@]} - ${#left[@]})) "${#cases[@]}" >&2
 	done
-	machines=$((machines + machine))
+	echo "$machine" >"$own.machines"
 }
 
-began=$SECONDS machines=0
-run_stack mainline
-run_stack unidax
+began=$SECONDS
+for kernel in "${kernels[@]}"; do
+	for stack in mainline unidax; do
+		while [ "$(jobs -rp | wc -l)" -ge "${UNIDAX_JOBS:-$(nproc)}" ]; do
+			wait -n || true
+		done
+		run_stack "$kernel" "$stack" &
+	done
+done
+wait
+for kernel in "${kernels[@]}"; do
+	for stack in mainline unidax; do
+		[ -e "$work/$kernel/$stack.machines" ] || trouble "$kernel, $stack: not all was run"
+	done
+done
 
 # --- the table ---------------------------------------------------------------
 
-printf '%s on %s\n\n' "Regressions" "$(sed -n 's/^.*Linux version \([^ ]*\).*/\1/p' "$work/klog" | head -n 1)"
-printf '%-36s %-14s %s\n' 'case' 'mainline' 'unidax'
-failed=0 passed=0 skipped=0 survived=0
-while IFS='|' read -r name ours why; do
-	IFS='|' read -r _ theirs their_why < <(grep "^$name|" "$work/mainline")
-	printf '%-36s %-14s %s\n' "$name" "$theirs" "$ours"
-	[ -z "$their_why" ] || printf '    mainline: %s\n' "$their_why"
-	[ -z "$why" ] || printf '    unidax: %s\n' "$why"
-	[ "$theirs" != survives ] || survived=$((survived + 1))
-	case $ours in
-	survives) passed=$((passed + 1)) ;;
-	skipped) skipped=$((skipped + 1)) ;;
-	*) failed=$((failed + 1)) ;;
-	esac
-done <"$work/unidax"
-printf '\nmainline survives %d of %d, unidax %d; %d machines, %d s\n' \
-	"$survived" "${#cases[@]}" "$passed" "$machines" $((SECONDS - began))
+result() { # KERNEL STACK CASE: $verdict and $why
+	IFS='|' read -r _ verdict why < <(grep "^$3|" "$work/$1/$2")
+}
+
+# "CASE|STACK|WHY|KERNEL" lines: why, once for the kernels that say the same.
+said() {
+	awk -F '|' '
+	!(($1, $2, $3) in on) { order[++n] = $1 SUBSEP $2 SUBSEP $3 }
+	{ on[$1, $2, $3] = on[$1, $2, $3] (on[$1, $2, $3] == "" ? "" : ", ") $4 }
+	END {
+		for (i = 1; i <= n; i++) {
+			split(order[i], part, SUBSEP)
+			if (part[1] != last)
+				print part[1]
+			last = part[1]
+			printf "    %s on %s: %s\n", part[2], on[order[i]], part[3]
+		}
+	}'
+}
+
+table() {
+	local kernel stack name verdict why
+	printf '%-37s' ''
+	for kernel in "${kernels[@]}"; do
+		printf ' %-19s' "${releases[$kernel]}"
+	done | sed 's/ *$//'
+	printf '\n%-37s' case
+	for kernel in "${kernels[@]}"; do
+		printf ' %-9s %-9s' mainline unidax
+	done | sed 's/ *$//'
+	echo
+	for name in "${cases[@]}"; do
+		printf '%-37s' "$name"
+		for kernel in "${kernels[@]}"; do
+			for stack in mainline unidax; do
+				result "$kernel" "$stack" "$name"
+				printf ' %-9s' "$verdict"
+			done
+		done | sed 's/ *$//'
+		echo
+	done
+	echo
+	for name in "${cases[@]}"; do
+		for stack in mainline unidax; do
+			for kernel in "${kernels[@]}"; do
+				result "$kernel" "$stack" "$name"
+				[ -z "$why" ] || printf '%s|%s|%s|%s\n' "$name" "$stack" "$why" "$kernel"
+			done
+		done
+	done | said
+	echo
+	for stack in mainline unidax; do
+		for kernel in "${kernels[@]}"; do
+			printf '%s on %s: %s\n' "$stack" "${releases[$kernel]}" \
+				"$(cut -d'|' -f2 "$work/$kernel/$stack" | sort | uniq -c | awk '{ printf "%s%d %s", (NR > 1 ? ", " : ""), $1, $2 }')"
+		done
+	done
+}
+
+{
+	printf 'Made by: scripts/compare.sh%s\n\n' "$(printf ' --kernel=%s' "${kernels[@]}")"
+	table
+} >"$work/table"
+cat "$work/table"
+[ ! "$save" ] || install -m 644 "$work/table" "$root/Documentation/crashes.txt"
+
+total=$((${#cases[@]} * ${#kernels[@]}))
+count() { # VERDICT
+	cat "${results[@]}" | grep -c "^[^|]*|$1|" || true
+}
+results=("${kernels[@]/#/$work/}")
+results=("${results[@]/%//unidax}")
+passed=$(count passed) skipped=$(count skipped)
+failed=$((total - passed - skipped))
+printf '\n%d machines, %d s\n' "$(cat "$work"/*/*.machines | awk '{ n += $1 } END { print n }')" $((SECONDS - began))
 printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
-[ "$failed" = 0 ] && [ "$passed" -gt 0 ] && [ $((passed + skipped)) = ${#cases[@]} ]
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]

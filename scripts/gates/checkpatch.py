@@ -99,9 +99,9 @@ EXCEPTIONS = [
 # Programs among the texts start with their own first line; data has no comments, or no author.
 LICENCE = re.compile(r"SPDX-License-Identifier: (GPL-2\.0(-only)?( WITH Linux-syscall-note)?)( \*/)?$")
 NO_LICENCE = ("COPYING", "MAINTAINERS", "*.md", "*.gitignore", "selftests/config", "selftests/settings",
-              "Documentation/ABI/*", "Documentation/performance/*.txt", "*.svg", "*.json", "scripts/debian/control",
-              "scripts/debian/copyright", "scripts/debian/unidax-dkms.*", "scripts/debian/examples/*.conf",
-              "scripts/debian/source/format")
+              "Documentation/ABI/*", "Documentation/crashes.txt", "Documentation/performance/*.txt", "*.svg",
+              "*.json", "scripts/debian/control", "scripts/debian/copyright", "scripts/debian/unidax-dkms.*",
+              "scripts/debian/examples/*.conf", "scripts/debian/source/format")
 
 # (name, text, type that must be named): one clean file of each kind has no type.
 PLANTED = [

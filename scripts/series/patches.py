@@ -30,6 +30,7 @@ PLACES = [
     (r"(Documentation/ABI/testing/.*)", r"\1", "documents"),
     (r"scripts/series/driver-api\.rst", DOCS + "/index.rst", "documents"),
     (r"Documentation/(%s\.rst)" % CARRIED, DOCS + r"/\1", "documents"),
+    (r"Documentation/(crashes\.txt)", DOCS + r"/\1", "documents"),
     # Folders of tests that drive virtual machines themselves are the project's own.
     (r"selftests/((?:modules/)?[^/]+)", TESTS + r"/\1", "selftests"),
     # Those that read C. The others match marks that scripts/gates/unwind writes into lowered C++, and have nothing to say
