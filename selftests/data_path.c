@@ -719,7 +719,7 @@ static bool blocked_start(FIXTURE_DATA(data_path) *self, bool writes)
 	EXPECT_TRUE(child_runs(self->pid));					\
 	kill(self->pid, SIGKILL);						\
 	EXPECT_EQ(-SIGKILL, child_verdict(self->pid));				\
-	EXPECT_GT(10.0 * UNIDAX_PATIENCE, seconds() - _start);					\
+	EXPECT_GT(10.0 * UNIDAX_PATIENCE, seconds() - _start);			\
 	self->pid = -1;								\
 } while (0)
 

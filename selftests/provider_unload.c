@@ -130,7 +130,7 @@ static void drop_descriptor(FIXTURE_DATA(provider_unload) *self)
 	double _start = seconds();						\
 	ASSERT_EQ(0, module_unload(provider_name(variant->provider)));		\
 	/* "At once": it waits for no user. */					\
-	EXPECT_GT(3.0 * UNIDAX_PATIENCE, seconds() - _start);					\
+	EXPECT_GT(3.0 * UNIDAX_PATIENCE, seconds() - _start);			\
 } while (0)
 
 TEST_F(provider_unload, open)
