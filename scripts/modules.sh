@@ -159,4 +159,5 @@ chmod 755 "$new"
 mv -T "$new" "$made" 2>/dev/null || true
 have || trouble "$made cannot be made"
 # What nobody has asked for in two days.
-find "$cache/modules" -mindepth 2 -maxdepth 2 -name .complete -mmin +2880 -printf '%h\0' | xargs -r -0 rm -rf
+# Not in .new.*, which others are making; and what another run removes at the same time is gone, too.
+{ find "$cache"/modules/*/.complete -mmin +2880 -printf '%h\0' 2>/dev/null || true; } | xargs -r -0 rm -rf
