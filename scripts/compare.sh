@@ -22,6 +22,8 @@
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/ktap.sh
+. "$root/scripts/ktap.sh"
 trouble_status=2
 
 
@@ -269,14 +271,16 @@ table() {
 cat "$work/table"
 [ ! "$save" ] || install -m 644 "$work/table" "$root/Documentation/crashes.txt"
 
-total=$((${#cases[@]} * ${#kernels[@]}))
-count() { # VERDICT
-	cat "${results[@]}" | grep -c "^[^|]*|$1|" || true
-}
-results=("${kernels[@]/#/$work/}")
-results=("${results[@]/%//unidax}")
-passed=$(count passed) skipped=$(count skipped)
-failed=$((total - passed - skipped))
-printf '\n%d machines, %d s\n' "$(cat "$work"/*/*.machines | awk '{ n += $1 } END { print n }')" $((SECONDS - began))
-printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
-[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+printf '# %d machines, %d s\n' "$(cat "$work"/*/*.machines | awk '{ n += $1 } END { print n }')" $((SECONDS - began))
+ktap_begin
+for kernel in "${kernels[@]}"; do
+	for name in "${cases[@]}"; do
+		result "$kernel" unidax "$name"
+		case $verdict in
+		passed) ktap pass "$kernel: $name" ;;
+		skipped) ktap skip "$kernel: $name" "$why" ;;
+		*) ktap fail "$kernel: $name" "$verdict $why" ;;
+		esac
+	done
+done
+ktap_end

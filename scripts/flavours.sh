@@ -7,10 +7,12 @@
 # of those named: the modules build, the gates on types and linked objects pass, and
 # where the kernel comes up in the virtual machine, they load there, make a device
 # of 4 KiB pages (without transparent huge pages a kernel has no others), resize it and
-# go again. Ends with a table and "N passed, N failed, N skipped".
+# go again. Speaks KTAP.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/ktap.sh
+. "$root/scripts/ktap.sh"
 
 cd "$root"
 gates='layout objects'
@@ -33,32 +35,17 @@ if [ "${1-}" = --in-guest ]; then
 	exit
 fi
 
-passed=0 failed=0 skipped=0 table=''
-count() { # pass|fail|skip KERNEL WHAT SAID
-	case $1 in
-	pass) passed=$((passed + 1)) ;;
-	fail) failed=$((failed + 1)) ;;
-	skip) skipped=$((skipped + 1)) ;;
-	esac
-	table+=$(printf '%-5s %-11s %-10s %s' "$1" "$2" "$3" "$4")$'\n'
-}
-
+ktap_begin
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 kernels=("$@")
 [ $# -gt 0 ] || mapfile -t kernels < <(scripts/kernels.sh --list | grep -- -)
 for kernel in "${kernels[@]}"; do
-	printf '== %s\n' "$kernel"
-	# A gate's row of the table: name verdict findings controls time visited
-	verdict=pass
+	status=0
 	# shellcheck disable=SC2086 # words
-	scripts/check.sh --kernel="$kernel" --brief=layout $gates >"$log" 2>&1 </dev/null || verdict=fail
-	[ $verdict = pass ] || cat "$log"
-	for gate in $gates; do
-		row=$(grep -E "^GATE $gate: " "$log") || row='no row'
-		count $verdict "$kernel" "$gate" "${row#*: }"
-	done
-	[ $verdict = pass ] || continue
+	scripts/check.sh --kernel="$kernel" --brief=layout $gates >"$log" 2>&1 </dev/null || status=$?
+	ktap_of "$kernel: $gates" $status "$log"
+	[ $status = 0 ] || continue
 
 	# What the gates have looked at.
 	modules=$cache/check/$kernel/tree
@@ -66,14 +53,12 @@ for kernel in "${kernels[@]}"; do
 	scripts/vm.sh --kernel="$kernel" --memory=reserved --mem-size=32M -- "$PWD/scripts/flavours.sh" \
 		--in-guest "$modules" >"$log" 2>&1 </dev/null || status=$?
 	case $status in
-	0) count pass "$kernel" loads 'makes a device, resizes it, goes' ;;
-	125) count skip "$kernel" loads "it does not come up: $(tail -n 1 "$log")" ;;
+	0) ktap pass "$kernel: makes a device, resizes it, goes" ;;
+	125) ktap skip "$kernel: loads" "it does not come up: $(tail -n 1 "$log")" ;;
 	*)
-		cat "$log"
-		count fail "$kernel" loads "status $status"
+		sed 's/^/# | /' "$log"
+		ktap fail "$kernel: loads" "status $status"
 		;;
 	esac
 done
-
-printf '\n%s\n%d passed, %d failed, %d skipped\n' "$table" "$passed" "$failed" "$skipped"
-[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+ktap_end

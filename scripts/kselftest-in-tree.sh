@@ -6,12 +6,14 @@
 # Whether selftests/ also works as a folder of a kernel tree: it is copied to drivers/unidax below a
 # tools/testing/selftests from the source package, built and installed by that tree's own Makefile,
 # and the result must have the tests that are run out of the tree, with settings and config; one of
-# them is run by the installed run_kselftest.sh in a virtual machine. Speaks TAP.
+# them is run by the installed run_kselftest.sh in a virtual machine. Speaks KTAP.
 #
 # Variables: KDIR, the build folder of the kernel to run; UNIDAX_MODULES, as for scripts/vm.sh.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/ktap.sh
+. "$root/scripts/ktap.sh"
 trouble_status=2
 
 target=drivers/unidax
@@ -32,21 +34,18 @@ chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
 tree=$work/linux installed=$work/install
 
-count=0 failed=0
 check() { # DESCRIPTION COMMAND...
-	count=$((count + 1))
 	if "${@:2}"; then
-		printf 'ok %d %s\n' "$count" "$1"
+		ktap pass "$1"
 	else
-		printf 'not ok %d %s\n' "$count" "$1"
-		failed=$((failed + 1))
+		ktap fail "$1"
 	fi
 }
 not() {
 	! "$@"
 }
 
-echo 'TAP version 13'
+ktap_begin
 
 # The tree: the kernel's part, the tests where a kernel has them, the ABI files where it has those,
 # and the header as `make headers' leaves it.
@@ -61,7 +60,7 @@ cp "$root"/include/uapi/linux/unidax.h "$tree/usr/include/linux/"
 install_tests() {
 	make -C "$tree/tools/testing/selftests" TARGETS="$target" FORCE_TARGETS=1 KDIR="$KDIR" \
 		USERCFLAGS=-Werror KSFT_INSTALL_PATH="$installed" install >"$work/log" 2>&1 && return
-	sed 's/^/# /' "$work/log"
+	sed 's/^/# | /' "$work/log"
 	return 1
 }
 check 'make install' install_tests
@@ -71,7 +70,7 @@ names() { # LIST
 }
 same_list() { # LIST: the installed tests are those that are run out of the tree
 	diff <(names "$1") <("$root/scripts/kselftest.sh" --list | sort) >"$work/diff" && [ -s "$1" ] && return
-	sed 's/^/# /' "$work/diff"
+	sed 's/^/# | /' "$work/diff"
 	return 1
 }
 list=$installed/kselftest-list.txt
@@ -117,12 +116,11 @@ run_one() {
 	run_installed || status=$?
 	[ "$status" = 0 ] && grep -q "^ok 1 selftests: $target: $probe\$" "$work/tap" &&
 		grep -qE '^# ok [0-9]+ mmap_semantics\.2m' "$work/tap" && return
-	sed 's/^/# /' "$work/tap" "$work/err"
+	sed 's/^/# | /' "$work/tap" "$work/err"
 	return 1
 }
 UNIDAX_MODULES=$(KDIR=$KDIR "$root/scripts/modules.sh") || trouble "the modules do not build"
 export UNIDAX_MODULES
 check "run_kselftest.sh runs $probe" run_one
 
-echo "1..$count"
-[ "$failed" = 0 ]
+ktap_end

@@ -5,12 +5,14 @@
 #
 # What the selftests are worth: takes one release, look or clearing at a time out of the code, runs the
 # tests that are to notice, mostly on the stock kernel, and prints which of their cases did. What nobody
-# misses is a failure. Ends with "N passed, N failed, N skipped"; some forty minutes on two processors.
+# misses is a failure. Speaks KTAP; some forty minutes on two processors.
 #
 # Variables: KDIR, the build folder of the kernel to run.
 set -euo pipefail
 # shellcheck source=scripts/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+# shellcheck source=scripts/ktap.sh
+. "$root/scripts/ktap.sh"
 
 cd "$root"
 KDIR=${KDIR:-$(make -s --no-print-directory print-kdir)}
@@ -79,36 +81,29 @@ done
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-passed=0 failed=0 table=''
+ktap_begin
 for mutant in "${mutants[@]}"; do
 	IFS='|' read -r name what file edit tests kernel <<<"$mutant"
 	[ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
-	echo "kselftest-mutants: not done: $what ($file)"
+	echo "# not done: $what ($file)"
 	# What a planted function replaces in a base class is local to its unit: not today's matter.
 	build=$KDIR
 	[ ! "$kernel" ] || build=$(scripts/kernels.sh "$kernel" build) || exit 2
 	modules=$(KDIR=$build scripts/modules.sh --flags=-Wno-subobject-linkage --edit="$file" --script="$edit") || exit 2
 	caught=''
 	for t in $tests; do
-		UNIDAX_MODULES=$modules scripts/kselftest.sh ${kernel:+--kernel=$kernel} "$t" >"$log" 2>&1 || true
-		# The first case that fails by name; where the machine went down, the test.
-		caught=$(sed -n 's/^FAILED: \([a-z0-9_.]*\) .*/\1/p' "$log" | head -n 1)
-		[ ! "$caught" ] || break
-		grep -qE '^[0-9]+ passed, 0 failed' "$log" || {
-			cat "$log" >&2
-			echo "kselftest-mutants: $t could not be run" >&2
-			exit 2
-		}
+		status=0
+		UNIDAX_MODULES=$modules scripts/kselftest.sh ${kernel:+--kernel=$kernel} "$t" >"$log" 2>&1 || status=$?
+		caught=$(scripts/ktap.py --results "$log" | sed -n 's/^fail\t\([^\t]*\)\t.*/\1/p' | head -n 1)
+		[ $status != 0 ] || continue
+		[ $status = 1 ] && [ "$caught" ] && break
+		sed 's/^/# | /' "$log"
+		trouble_status=2 trouble "$t could not be run"
 	done
 	if [ "$caught" ]; then
-		passed=$((passed + 1))
+		ktap pass "$name, $what: $caught"
 	else
-		failed=$((failed + 1))
+		ktap fail "$name, $what" "nobody misses it"
 	fi
-	table+=$(printf '%-40s %-22s %s' "$what" "$file" "${caught:-NOBODY MISSED IT}")$'\n'
-	echo "kselftest-mutants: ${caught:-nobody missed it}"
 done
-
-printf '\n%-40s %-22s %s\n%s' 'not done' in 'caught by' "$table"
-echo "$passed passed, $failed failed, 0 skipped"
-[ "$failed" = 0 ]
+ktap_end

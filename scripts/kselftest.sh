@@ -6,8 +6,8 @@
 # Builds the kernel selftests in selftests/ with the kernel's own lib.mk and
 # harness, taken out of the Debian source package once, and runs them (or only
 # those named) with the kernel's own runner in virtual machines that have the
-# memory they want. It ends with "N passed, N failed, N skipped", counted in test
-# cases over all machines: a case is skipped only if it was skipped everywhere.
+# memory they want. It speaks KTAP: one result for each case over all machines, what
+# failed at the end; a case is skipped only if it was skipped everywhere.
 # A test that was to run and has no result is a failure, and so is an empty run.
 #
 # Nothing is written into the project, and nothing is loaded on this machine.
@@ -42,7 +42,7 @@ END
 }
 
 say() {
-	printf 'kselftest: %s\n' "$*"
+	printf '# %s\n' "$*"
 }
 
 
@@ -229,7 +229,7 @@ if [ "$built_in" ]; then
 	UNIDAX_MODULES=${UNIDAX_MODULES:-$work}
 elif [ "$debug" ] && [ ! "${UNIDAX_MODULES-}" ]; then
 	UNIDAX_MODULES=$(build --gates='layout objects')
-	tail -n 4 "$UNIDAX_MODULES/gates"
+	tail -n 1 "$UNIDAX_MODULES/gates" | sed 's/^/# the gates: /'
 else
 	UNIDAX_MODULES=$(build)
 fi
@@ -272,77 +272,9 @@ verdict() { # pass|fail|skip NAME [WHY]
 	printf '%s\t%s\t%s\n' "$1" "$2" "${3-}" >>"$out.results"
 }
 
-# The runner's TAP of one machine into results. Whatever is missing in it is a
-# failure: a test without a line of its own, a case that the test announced.
-judge() { # MACHINE TEST... <TAP
-	awk -v machine="$1" -v tests="${*:2}" '
-	function out(what, name, why) { printf "%s\t%s\t%s\n", what, name, why }
-	function finish(    i) {
-		if (test == "")
-			return
-		if (plan >= 0 && cases != plan)
-			out("fail", test, machine ": " cases " of " plan " cases have a result" \
-			    (current == "" ? "" : ", the last to begin was " current))
-		plan = -1
-		cases = failed = 0
-		current = said = ""
-	}
-	{ sub(/\r$/, "") }
-	/^# selftests: / {
-		test = $NF
-		plan = -1
-		cases = failed = 0
-		next
-	}
-	/^# 1\.\.[0-9]+$/ { plan = substr($2, 4) + 0; next }
-	/^# #  RUN / { current = $4; said = ""; next }
-	# What an assertion says.
-	said == "" && (/^# # [a-z_]+\.[ch]:[0-9]+:/ || /: Test terminated by/) { said = substr($0, 5); next }
-	/^# (not )?ok [0-9]+/ {
-		line = substr($0, 3)
-		good = line !~ /^not/
-		sub(/^(not )?ok [0-9]+ */, "", line)
-		cases++
-		why = ""
-		if (match(line, /# SKIP/)) {
-			what = "skip"
-			why = substr(line, RSTART + 7)
-			line = current
-		} else {
-			what = good ? "pass" : "fail"
-			why = good ? "" : machine (said == "" ? "" : ": " said)
-			failed += !good
-		}
-		out(what, line, why)
-		current = ""
-		next
-	}
-	/^(not )?ok [0-9]+ selftests: / {
-		good = !/^not/
-		name = $0
-		sub(/^.*selftests: [^:]*: /, "", name)
-		why = name
-		sub(/ #.*/, "", name)
-		sub(/^[^#]*#? ?/, "", why)
-		ran[name] = 1
-		if (!good && !failed)
-			out("fail", name, machine ": " (why == "" ? "no case failed" : why))
-		else if (why ~ /^SKIP/)
-			out("skip", name, "as a whole")
-		else if (plan < 0)
-			out(good ? "pass" : "fail", name, good ? "" : machine)
-		else if (!plan)
-			out("fail", name, machine ": no cases")
-		finish()
-		test = ""
-	}
-	END {
-		finish()
-		n = split(tests, list, " ")
-		for (i = 1; i <= n; i++)
-			if (!(list[i] in ran))
-				out("fail", list[i], machine ": never ran to its end")
-	}' >>"$out.results"
+# The runner's KTAP of one machine into results. Whatever is missing in it is a failure.
+judge() { # MACHINE TEST... <KTAP
+	python3 "$root/scripts/ktap.py" --results --on="$1" --tests="${*:2}" >>"$out.results"
 }
 
 # One machine, as $modules, $options and $settings say: its status in $status.
@@ -419,7 +351,8 @@ start() {
 		"$@" >"$out.said" 2>&1 || verdict fail "machine: $name" "the script ended in the middle"
 		{
 			say "machine: $name: $((SECONDS - began)) s"
-			cat "$out.said"
+			# No part of the document at the end.
+			sed 's/^/# | /' "$out.said"
 		} >"$out.report"
 		# One at a time.
 		flock "$work" cat "$out.report"
@@ -480,8 +413,8 @@ fi
 
 [ ! "$results" ] || cat "$work"/*.results | sort -u >"$results"
 
-# One verdict for each case: the worst, but a pass somewhere outdoes a skip.
-cat "$work"/*.results | sort -u | awk -F '\t' '
+# One result for each case: the worst, but a pass somewhere outdoes a skip.
+cat "$work"/*.results | sort -u | awk -F '\t' -v OFS='\t' '
 	!($2 in verdict) { order[++n] = $2 }
 	$1 == "fail" { verdict[$2] = "fail"; why[$2] = why[$2] (why[$2] ? "; " : "") $3 }
 	$1 == "pass" && verdict[$2] != "fail" { verdict[$2] = "pass" }
@@ -489,19 +422,6 @@ cat "$work"/*.results | sort -u | awk -F '\t' '
 	# Of several reasons, one that is more than "not on this machine".
 	$1 == "skip" && verdict[$2] == "skip" && (why[$2] == "" || why[$2] ~ /^no /) { why[$2] = $3 }
 	END {
-		for (i = 1; i <= n; i++) {
-			name = order[i]
-			count[verdict[name]]++
-			if (verdict[name] == "skip")
-				print "skipped: " name " (" why[name] ")"
-		}
-		for (i = 1; i <= n; i++) {
-			name = order[i]
-			if (verdict[name] == "fail")
-				print "FAILED: " name " (" why[name] ")"
-		}
-		if (!count["pass"] && !count["fail"])
-			print "FAILED: nothing ran"
-		printf "%d passed, %d failed, %d skipped\n", count["pass"], count["fail"], count["skip"]
-		exit !(count["pass"] && !count["fail"])
-	}'
+		for (i = 1; i <= n; i++)
+			print verdict[order[i]], order[i], verdict[order[i]] == "pass" ? "" : why[order[i]]
+	}' | python3 "$root/scripts/ktap.py" --write

@@ -12,9 +12,9 @@ set -euo pipefail
 
 cd "$root"
 
-prepare='packages|scripts/packages.sh test
-kernels|scripts/kernels.sh --fetch
-build|make --no-print-directory modules compile_commands.json
+prepare='packages|!scripts/packages.sh test
+kernels|!scripts/kernels.sh --fetch
+build|!make --no-print-directory modules compile_commands.json
 -'
 
 # Those that are long begin first.
@@ -33,7 +33,7 @@ whole-check|make --no-print-directory check
 whole-check-6.12|scripts/check.sh --kernel=6.12
 whole-check-7.3|scripts/check.sh --kernel=7.3 language objects layout strict clang tidy depends
 built-in|scripts/series.sh --built-in 6.1
-attacks|selftests/attacks/run.py
+attacks|!selftests/attacks/run.py
 soak|env $soak scripts/kselftest.sh $soaked
 END
 fi
@@ -61,7 +61,8 @@ check-7.3|scripts/check.sh --kernel=7.3 layout objects language
 packaging|scripts/tests/packaging/run.sh
 in-tree|scripts/kselftest-in-tree.sh
 stages|scripts/tests/stages/run.sh
-demo|make --no-print-directory demo
-demo-6.12|scripts/demo.sh 6.12
-demo-7.3|scripts/demo.sh 7.3
+ktap|scripts/tests/ktap/run.sh
+demo|!make --no-print-directory demo
+demo-6.12|!scripts/demo.sh 6.12
+demo-7.3|!scripts/demo.sh 7.3
 END

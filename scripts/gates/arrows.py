@@ -178,7 +178,7 @@ PLANTED = [
 
 
 def main():
-    report = gatelib.Report("arrows")
+    report = gatelib.Report()
     files = arrows = 0
     for folder in FOLDERS:
         for where, _, names in os.walk(os.path.join(gatelib.ROOT, folder)):

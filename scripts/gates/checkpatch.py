@@ -250,7 +250,7 @@ def plant(report, source):
 
 
 def main():
-    report = gatelib.Report("checkpatch")
+    report = gatelib.Report()
     status, source = gatelib.run([os.path.join(gatelib.ROOT, "scripts", "kernel-source.sh"), *SCRIPTS])
     if status:
         report.finding("no checkpatch.pl: " + source)

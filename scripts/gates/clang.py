@@ -166,7 +166,7 @@ def answers(said, expected):
 
 
 def main():
-    report = gatelib.Report("clang")
+    report = gatelib.Report()
     objects = gatelib.cxx_objects()
     visited, bodies = set(), 0
     check_locks(report)

@@ -121,7 +121,7 @@ def sample(report, name, scratch):
 
 
 def main():
-    report = gatelib.Report("coccinelle")
+    report = gatelib.Report()
     scratch = gatelib.Scratch("coccinelle")
     if not shutil.which("spatch"):
         report.finding("there is no spatch: apt install coccinelle")

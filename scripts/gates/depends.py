@@ -69,7 +69,7 @@ def rebuilt(scratch, newer=None):
 
 
 def main():
-    report = gatelib.Report("depends")
+    report = gatelib.Report()
     objects = gatelib.cxx_objects()
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda obj: missing(obj, set(gatelib.dependencies(obj))), objects))

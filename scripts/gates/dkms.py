@@ -115,7 +115,7 @@ def judge(path, facts):
 
 
 def main():
-    report = gatelib.Report("dkms")
+    report = gatelib.Report()
     built = {os.path.relpath(path, gatelib.ROOT): path for path in gatelib.modules()}
     facts = {
         "modules": set(built),

@@ -291,7 +291,7 @@ def check(path, text, exceptions):
 
 
 def main():
-    report = gatelib.Report("docs")
+    report = gatelib.Report()
     exceptions, visited, read = set(), [], [0, 0]
     for path in tree()[0]:
         document = any(fnmatch.fnmatch(path, pattern) for pattern in DOCUMENTS)

@@ -45,7 +45,7 @@ def build(name, edit=None):
 
 
 def main():
-    report = gatelib.Report("example")
+    report = gatelib.Report()
     status, output, made = build("example")
     said = [line for line in output.splitlines() if "warning" in line.lower() or "error" in line.lower()]
     for line in said:

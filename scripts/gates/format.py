@@ -48,7 +48,7 @@ def wide(text):
 
 
 def main():
-    report = gatelib.Report("format")
+    report = gatelib.Report()
     files = 0
     for folder in FOLDERS:
         for where, _, names in os.walk(os.path.join(gatelib.ROOT, folder)):

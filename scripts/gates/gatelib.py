@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """
 What the gates have in common: where things are, compiling through kbuild with
-the modules' own rule, and the one line with which a gate ends. It decides
-nothing; scripts/check.sh documents the line. Run as a program, with a folder, it
+the modules' own rule, and what a gate prints. It decides nothing;
+scripts/check.sh documents what a gate is. Run as a program, with a folder, it
 copies the tree there.
 
 Scratch files go below the user's cache directory, never into the tree.
@@ -19,6 +19,8 @@ import subprocess
 import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(1, os.path.join(ROOT, "scripts"))
+import ktap  # noqa: E402 pylint: disable=wrong-import-position
 # check.sh has one for each kernel.
 CACHE = os.environ.get("UNIDAX_GATES_CACHE") or \
     os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "unidax", "gates")
@@ -306,28 +308,22 @@ def not_refused(path, found):
     return missed
 
 
-class Report:
-    """Counts findings and controls, and prints the line that check.sh reads."""
+class Report(ktap.Writer):
+    """The one place where a gate prints: KTAP, with a result for each finding and control, and one for what was visited."""
 
-    def __init__(self, gate):
-        self.gate = gate
-        self.findings = 0
-        self.planted = 0
-        self.caught = 0
-
-    def note(self, text):
-        print("  " + text, flush=True)
+    planted = 0
 
     def finding(self, text):
-        self.findings += 1
-        print("  FINDING: " + text, flush=True)
+        first, _, rest = str(text).partition("\n")
+        self.note(rest)
+        self.result("fail", "finding: " + first)
 
     def control(self, name, caught, detail=""):
         """One planted fault: `caught` says whether the gate named it."""
         self.planted += 1
-        self.caught += bool(caught)
         if not caught:
-            print("  CONTROL MISSED: %s%s" % (name, ": " + detail if detail else ""), flush=True)
+            self.note(detail)
+        self.result("pass" if caught else "fail", "control: " + name)
 
     def cases(self, path, found):
         """Each case of a file must have its message among those found, and there must be no others."""
@@ -340,10 +336,11 @@ class Report:
                 self.finding("%s: a message outside all cases: %s" % (os.path.basename(path), line))
 
     def end(self, visited):
-        ok = not self.findings and self.caught == self.planted and self.planted
-        print("GATE %s: visited %s | findings %d | controls %d/%d"
-              % (self.gate, visited, self.findings, self.caught, self.planted), flush=True)
-        sys.exit(0 if ok else 1)
+        """`visited` says in words how much was looked at; to have looked at nothing, or planted nothing, is a failure."""
+        if not self.planted:
+            self.result("fail", "no fault was planted")
+        self.result("fail" if visited.startswith("nothing") else "pass", "visited: " + visited)
+        sys.exit(super().end())
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ PLANTED = [
 
 
 def main():
-    report = gatelib.Report("kerneldoc")
+    report = gatelib.Report()
     script = os.path.join(gatelib.kdir(), "scripts", "kernel-doc")
     if not os.path.exists(script):
         report.finding("the kernel's build folder has no scripts/kernel-doc")

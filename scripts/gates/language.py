@@ -106,7 +106,7 @@ def says_what_it_weakens(text):
 
 
 def main():
-    report = gatelib.Report("language")
+    report = gatelib.Report()
     scratch = gatelib.Scratch("language")
     for name in ("accepted.cc", "refused.cc", "refused_late.cc"):
         scratch.write(name, read(os.path.join(HERE, name)))

@@ -471,7 +471,7 @@ PLANTED = {
 
 
 def main():
-    report = gatelib.Report("layout")
+    report = gatelib.Report()
     keywords = gatelib.keywords()
     # Strings in place need no relocation, which halves the time to read them.
     flags = "-g -fno-eliminate-unused-debug-types -fno-merge-debug-strings"

@@ -248,7 +248,7 @@ def plant_modpost(report):
 
 
 def main():
-    report = gatelib.Report("objects")
+    report = gatelib.Report()
     scratch = gatelib.Scratch("objects")
     modules, objects, files = check_modules(report, scratch)
     plant(report, scratch)

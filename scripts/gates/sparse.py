@@ -173,7 +173,7 @@ def check_headers(report, included):
 
 
 def main():
-    report = gatelib.Report("sparse")
+    report = gatelib.Report()
     if not shutil.which("sparse"):
         report.finding("sparse is not installed")
         report.end("nothing")

@@ -49,7 +49,7 @@ def ours(text, roots):
 
 
 def main():
-    report = gatelib.Report("strict")
+    report = gatelib.Report()
     scratch = gatelib.Scratch("strict")
     here = os.path.join(gatelib.ROOT, "scripts", "gates")
     for name in ("strict/hidden.cc", "language/accepted.cc"):

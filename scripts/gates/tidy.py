@@ -161,7 +161,7 @@ def plant(number):
 
 
 def main():
-    report = gatelib.Report("tidy")
+    report = gatelib.Report()
     visited, seen, used = set(), set(), set()
     with multiprocessing.Pool(2) as pool:
         for source, said in pool.imap(visit, gatelib.cxx_objects()):

@@ -86,7 +86,7 @@ def caught(scratch, number, header, old, new, test):
 
 
 def main():
-    report = gatelib.Report("unit")
+    report = gatelib.Report()
     scratch = gatelib.Scratch("unit")
     tests = sorted(name[:-3] for name in os.listdir(TESTS) if name.endswith(".cc") and name != "main.cc")
     status, output = gatelib.run([*COMPILER, "-c", os.path.join(TESTS, "main.cc"), "-o", scratch.file("main.o")])

@@ -444,7 +444,7 @@ def main():
         if name.endswith((".json", ".so")) and time.time() - os.stat(path).st_mtime > KEPT_DAYS * 86400:
             os.remove(path)
     only = [os.path.abspath(path) for path in sys.argv[2:]] if sys.argv[1:2] == ["--only"] else None
-    report = gatelib.Report("unwind")
+    report = gatelib.Report()
     try:
         rows, lowering = prepare(report)
     except (OSError, RuntimeError, ValueError, lower.NotUnderstood) as error:
@@ -513,8 +513,8 @@ def main():
                 report.note("%-8s %-60s %s" % (mutant.rule, mutant.name, hit[0] if hit else "MISSED"))
         try_sample(report, lowering, rows, rules)
     if only:
-        print("%d units, %d text symbols, %d findings" % (len(objects), symbols, report.findings))
-        sys.exit(bool(report.findings))
+        report.note("%d units, %d text symbols" % (len(objects), symbols))
+        sys.exit(bool(report.counts["fail"]))
     report.end("%d units of %d modules, %d text symbols, %d functions not judged%s"
                % (len(objects), len(modules), symbols, len({function for function, _ in not_judged}),
                   ", one mutant for each rule" * gatelib.brief("unwind")))

@@ -2,8 +2,8 @@
 """
 The cover letter. Its figures and tables are taken from files of the project when it is made: the
 benchmark's, the comparison with the existing driver, the tables of scripts/kheaders, the sources
-themselves, the exceptions of the checkpatch gate; and from the cache, if they are there, the last
-lines of the layout and unwind gates, and what the selftests last made fail.
+themselves, the exceptions of the checkpatch gate; and from the cache, if they are there, what
+the layout and unwind gates said, and what the selftests last made fail.
 """
 
 import fnmatch
@@ -14,6 +14,8 @@ import sys
 import textwrap
 
 import patches
+sys.path.insert(1, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import ktap  # noqa: E402 pylint: disable=wrong-import-position
 
 SUBJECT = "dax: a device-DAX driver in C++ that resizes in use"
 
@@ -166,9 +168,12 @@ def gate(cache, name):
         log = os.path.join(folder, "gates", "logs", name + ".log")
         if os.path.exists(log):
             with open(log, encoding="utf-8") as f:
-                found = re.search(r"(?m)^GATE %s: visited (.*) \| findings (\d+) \| controls (\d+)/(\d+)$" % name, f.read())
-            if found:
-                rows.append((kernel, found[2], "%s of %s" % (found[3], found[4]), found[1]))
+                results = ktap.read(f.read().splitlines(), name)
+            controls = [result for result in results if result.name.startswith("control: ")]
+            visited = [result.name[len("visited: "):] for result in results if result.name.startswith("visited: ")]
+            if visited:
+                rows.append((kernel, str(sum(result.name.startswith("finding: ") for result in results)), "%d of %d" %
+                             (sum(result.verdict == "pass" for result in controls), len(controls)), visited[0]))
     if not rows:
         return "It was not run when this letter was made."
     return table(("kernel", "found", "planted, found", "compared" if name == "layout" else "read"), rows)

@@ -14,47 +14,38 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(1, os.path.dirname(sys.path[0]))
+import ktap  # noqa: E402
 import make as series  # noqa: E402
 import patches  # noqa: E402
 
 OPTIONS = ("UNIDAX", "UNIDAX_HMEM", "UNIDAX_RESERVED")
 
 
-class Run:
-    """Counts what passed, with the time of each step."""
+class Run(ktap.Writer):
+    """Says what passed, with the time of each step."""
 
     def __init__(self):
-        self.passed = self.failed = self.skipped = 0
-        self.began = self.started = time.monotonic()
+        super().__init__()
+        self.began = time.monotonic()
 
     def step(self, title):
-        now = time.monotonic()
-        print("== %s" % title, flush=True)
-        self.began = now
-
-    def took(self):
-        return "%.0f s" % (time.monotonic() - self.began)
+        self.note("== " + title)
+        self.began = time.monotonic()
 
     def check(self, what, good, detail=""):
         """One result; what was found wrong is printed."""
-        print("%s %s%s" % ("ok    " if good else "FAILED", what, " (%s)" % self.took() if good else ""), flush=True)
-        if good:
-            self.passed += 1
-        else:
-            self.failed += 1
-            for line in str(detail).splitlines()[-40:]:
-                print("       " + line)
+        if not good:
+            self.note("\n".join("| " + line for line in str(detail).splitlines()[-40:]))
+        self.result("pass" if good else "fail", what, "" if not good else "%.0f s" % (time.monotonic() - self.began))
         self.began = time.monotonic()
         return good
 
     def skip(self, what, why):
-        print("skip   %s: %s" % (what, why), flush=True)
-        self.skipped += 1
+        self.result("skip", what, why)
 
     def end(self):
-        print("%.0f s in all" % (time.monotonic() - self.started))
-        print("%d passed, %d failed, %d skipped" % (self.passed, self.failed, self.skipped))
-        sys.exit(not self.passed or bool(self.failed))
+        sys.exit(super().end())
 
 
 def arguments(usage):
@@ -90,9 +81,9 @@ def warnings(output):
 
 
 def said_by_tests(output):
-    """The last "N passed, N failed, N skipped" of scripts/kselftest.sh, as numbers; None if there is none."""
-    counts = re.findall(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", output, re.M)
-    return [int(number) for number in counts[-1]] if counts else None
+    """The results of scripts/kselftest.sh: [names that passed, that failed, that were skipped]."""
+    results = ktap.read(output.splitlines(), "kselftest.sh")
+    return [[result.name for result in results if result.verdict == verdict] for verdict in ("pass", "fail", "skip")]
 
 
 def kselftest(words, env):
@@ -102,7 +93,7 @@ def kselftest(words, env):
     if "the machine did not come up" not in output:
         return status, output
     # An emulated processor may run code that another one is just changing, long before there is a module.
-    print("       a machine did not come up: once more")
+    print("# a machine did not come up: once more")
     return run(command, series.ROOT, env)
 
 

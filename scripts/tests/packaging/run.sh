@@ -7,15 +7,16 @@
 # virtual machine. Faulty packages are planted, and the same checks must refuse them.
 #
 # The Debian is made once, in the cache, and copied for each run. Needs root, as everything in it is
-# done in a chroot. Nothing is loaded on this machine. Ends with "N passed, N failed, N skipped".
+# done in a chroot. Nothing is loaded on this machine. Speaks KTAP.
 #
 # Scripts in single quotes are for another shell; checks are called by name.
 # shellcheck disable=SC2016,SC2317
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-root=$(cd "$here/../../.." && pwd -P)
-cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/unidax
-unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+# shellcheck source=scripts/common.sh
+. "$here/../../common.sh"
+# shellcheck source=scripts/ktap.sh
+. "$root/scripts/ktap.sh"
 PATH=$PATH:/usr/sbin:/sbin
 
 # --- in the virtual machine --------------------------------------------------
@@ -52,37 +53,30 @@ fi
 
 # --- counting ----------------------------------------------------------------
 
-passed=0 failed=0 skipped=0
+ktap_begin
 verdict() {
-	printf '%d passed, %d failed, %d skipped\n' $passed $failed $skipped
-	[ $failed = 0 ] && [ $passed -gt 0 ]
+	ktap_end
 	exit
 }
 
 skip_all() {
-	echo "skipped: $*"
-	skipped=1
-	printf '0 passed, 0 failed, 1 skipped\n'
+	echo "1..0 # SKIP $*"
 	exit 0
 }
 
 trouble() {
-	echo "FAILED: $*"
-	failed=$((failed + 1))
+	ktap fail packaging "$*"
 	verdict
 }
 
-began=$SECONDS
 check() { # TEXT COMMAND...: passes if the command succeeds; what it says is shown if not
 	local text=$1
 	shift
 	if "$@" >"$work/said" 2>&1; then
-		passed=$((passed + 1))
-		printf 'ok      %4d s  %s\n' $((SECONDS - began)) "$text"
+		ktap pass "$text"
 	else
-		failed=$((failed + 1))
-		printf 'FAILED  %4d s  %s\n' $((SECONDS - began)) "$text"
-		tail -n 40 "$work/said" | sed 's/^/        | /'
+		tail -n 40 "$work/said" | sed 's/^/# | /'
+		ktap fail "$text"
 		return 1
 	fi
 }
@@ -280,8 +274,7 @@ check "the package has sources and documentation only" modest "$deb"
 if command -v lintian >/dev/null; then
 	check "lintian has nothing to say" clean_lint "$deb"
 else
-	skipped=$((skipped + 1))
-	echo "skipped: lintian is not installed"
+	ktap skip lintian "it is not installed"
 fi
 
 folder=$(base "$deb") || trouble "no Debian to install in"

@@ -5,14 +5,17 @@
 # it, and that a machine whose kernel complains, hangs or dies fails the run.
 # Faults are planted by fault/fault.c, built for the stock kernel in a directory
 # of its own here, where the machine can see it. The wording of complaints that
-# the stock kernel cannot make is given to judge.sh straight. TAP 13 on stdout;
+# the stock kernel cannot make is given to judge.sh straight. KTAP on stdout;
 # nothing is loaded on this machine.
 #
 # Scripts in single quotes are for the machine's shell or for eval.
 # shellcheck disable=SC2016,SC1003
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
-root=$(cd "$here/../../.." && pwd -P)
+# shellcheck source=scripts/common.sh
+. "$here/../../common.sh"
+# shellcheck source=scripts/ktap.sh
+. "$root/scripts/ktap.sh"
 vm=$root/scripts/vm.sh
 
 work=$(mktemp -d)
@@ -25,26 +28,23 @@ debug=$("$root/scripts/debug-kernel.sh" --path 2>/dev/null) && [ -e "$debug/.pla
 own_cache=${XDG_CACHE_HOME:-$HOME/.cache}
 export XDG_CACHE_HOME=$work/cache
 
-number=0 failures=0
 ok() { # TEXT COMMAND...: passes if the command succeeds
-	local text=$1 verdict=ok
+	local text=$1
 	shift
-	number=$((number + 1))
-	if ! "$@"; then
-		verdict='not ok'
-		failures=$((failures + 1))
-		for f in out err; do
-			sed "s/^/# $f: /" "$work/$f" | tail -n 25
-		done
+	if "$@"; then
+		ktap pass "$text"
+		return
 	fi
-	echo "$verdict $number $text"
+	for f in out err; do
+		sed "s/^/# $f: /" "$work/$f" | tail -n 25
+	done
+	ktap fail "$text"
 }
 
 skip() { # WHY TEXT...: cases that cannot be tried
 	local text
 	for text in "${@:2}"; do
-		number=$((number + 1))
-		echo "ok $number $text # SKIP $1"
+		ktap skip "$text" "$1"
 	done
 }
 
@@ -81,7 +81,7 @@ complained() {
 	[ -f "$kept" ] && grep -qE "$1" "$kept"
 }
 
-echo 'TAP version 13'
+ktap_begin
 
 # --- judge.sh on its own -----------------------------------------------------
 
@@ -544,5 +544,4 @@ other_user() {
 }
 ok 'works for a user who is not root' other_user setpriv --reuid=65534 --regid=65534 --clear-groups
 
-echo "1..$number"
-[ $failures = 0 ]
+ktap_end
