@@ -19,10 +19,10 @@
 
 namespace unidax::cdev {
 
-Result<PinnedBytes> PinnedBytes::take(Instance &instance, u64 at, u64 want, Waiting waiting)
+Result<PinnedBytes> PinnedBytes::pin(Instance &instance, u64 at, u64 want, Waiting waiting)
 {
 	while (true) {
-		Result<PinnedBytes> pinned = try_take(instance, at, want, waiting);
+		Result<PinnedBytes> pinned = try_pin(instance, at, want, waiting);
 
 		if (pinned.errno_value() != fenced || waiting == Waiting::forbidden)
 			return pinned;
@@ -31,7 +31,7 @@ Result<PinnedBytes> PinnedBytes::take(Instance &instance, u64 at, u64 want, Wait
 	}
 }
 
-Result<PinnedBytes> PinnedBytes::try_take(Instance &instance, u64 at, u64 want, Waiting waiting)
+Result<PinnedBytes> PinnedBytes::try_pin(Instance &instance, u64 at, u64 want, Waiting waiting)
 {
 	const u64 unit = instance.region_spec().align;
 	const auto live = waiting == Waiting::allowed ? instance.live().try_access()
@@ -155,7 +155,7 @@ Result<size_t> transfer_some(Instance &instance, u64 at, iov_iter &buffer, Waiti
 	while (true) {
 		{
 			const PinnedBytes pinned = TRY(
-				PinnedBytes::take(instance, at, iov_iter_count(&buffer), waiting));
+				PinnedBytes::pin(instance, at, iov_iter_count(&buffer), waiting));
 
 			if (!pinned.size())
 				return size_t{0};
@@ -234,7 +234,7 @@ Result<> zero(Instance &instance, u64 offset, u64 size, u64 &zeroed)
 	while (zeroed < size) {
 		{
 			const PinnedBytes pinned =
-				TRY(PinnedBytes::take(instance, offset + zeroed, size - zeroed));
+				TRY(PinnedBytes::pin(instance, offset + zeroed, size - zeroed));
 
 			if (!pinned.size())
 				return Error(-ENOSPC);
@@ -297,7 +297,7 @@ int fsync(file *file, loff_t first, loff_t last, int)
 		while (at <= last) {
 			{
 				Result<PinnedBytes> taken =
-					PinnedBytes::take(instance, at, last - at + 1);
+					PinnedBytes::pin(instance, at, last - at + 1);
 
 				if (taken.ok()) {
 					const PinnedBytes pinned = taken.take();

@@ -26,14 +26,14 @@ public:
 	static const size_t most = SZ_256K;
 
 	/**
-	 * take() - hold what lies at @at, bytes into @instance: @want bytes, or less; none at and
+	 * pin() - hold what lies at @at, bytes into @instance: @want bytes, or less; none at and
 	 * after the end.
 	 * Context: process context, no guard held; may sleep unless @waiting is forbidden.
 	 * Errors: -ENXIO (removed), -EBUSY (System RAM), -EIO (the first page is known to be bad),
 	 * -EAGAIN (would sleep), -EINTR.
 	 */
-	[[nodiscard]] static Result<PinnedBytes> take(Instance &instance, u64 at, u64 want,
-						      Waiting waiting = Waiting::allowed);
+	[[nodiscard]] static Result<PinnedBytes> pin(Instance &instance, u64 at, u64 want,
+						     Waiting waiting = Waiting::allowed);
 
 	PinnedBytes(PinnedBytes &&other)
 		: bytes_(other.bytes_), size_(other.size_), first_(other.first_),
@@ -53,9 +53,9 @@ private:
 	/* What is asked for lies behind a fence; who can wait does not see it. */
 	static const int fenced = -EAGAIN;
 
-	/* take(), once. */
-	[[nodiscard]] static Result<PinnedBytes> try_take(Instance &instance, u64 at, u64 want,
-							  Waiting waiting);
+	/* pin(), once. */
+	[[nodiscard]] static Result<PinnedBytes> try_pin(Instance &instance, u64 at, u64 want,
+							 Waiting waiting);
 
 	PinnedBytes(Pfn first, Pages unit) : bytes_(nullptr), size_(0), first_(first), unit_(unit)
 	{}

@@ -13,8 +13,8 @@ namespace {
 lock_class_key lock_key;
 
 /* One instance of a registration. */
-struct Member : NoCopy {
-	Member(Id id, cdev::RegisteredInstance instance, bool created)
+struct RegisteredMember : NoCopy {
+	RegisteredMember(Id id, cdev::RegisteredInstance instance, bool created)
 		: id(move(id)), instance(move(instance)), created(created)
 	{}
 
@@ -53,7 +53,7 @@ public:
 	 */
 	~Registration()
 	{
-		while (const Box<Member> gone = take_last())
+		while (const Box<RegisteredMember> gone = take_last())
 			;
 	}
 
@@ -92,7 +92,7 @@ private:
 	 * closed. */
 	[[nodiscard]] Result<> add(region::Region &region, u64 size, bool created);
 	/* An instance to take out of service; none is added from now on. */
-	[[nodiscard]] Box<Member> take_last();
+	[[nodiscard]] Box<RegisteredMember> take_last();
 
 	device &parent_;
 	Ids ids_;
@@ -101,7 +101,7 @@ private:
 	/* In order of their making. */
 	GuardedList members_ GUARDED_BY(lock_);
 	/* The member that create() made last, or null when it was removed. */
-	const Member *youngest_ GUARDED_BY(lock_) = nullptr;
+	const RegisteredMember *youngest_ GUARDED_BY(lock_) = nullptr;
 	region::RegisteredRegion region_;
 };
 
@@ -110,7 +110,8 @@ Result<> Registration::add(region::Region &region, u64 size, bool created)
 	Id id = TRY(ids_.take(INT_MAX));
 	cdev::RegisteredInstance instance =
 		TRY(cdev::make(Ref<region::Region>::share(region), parent_, id.get(), size));
-	Box<Member> member = TRY(Box<Member>::make(move(id), move(instance), created));
+	Box<RegisteredMember> member =
+		TRY(Box<RegisteredMember>::make(move(id), move(instance), created));
 	MutexGuard guard(lock_);
 
 	/* The guard goes first: the member is not taken out of service under the lock. */
@@ -122,7 +123,7 @@ Result<> Registration::add(region::Region &region, u64 size, bool created)
 	return {};
 }
 
-Box<Member> Registration::take_last()
+Box<RegisteredMember> Registration::take_last()
 {
 	MutexGuard guard(lock_);
 
@@ -131,10 +132,10 @@ Box<Member> Registration::take_last()
 	if (list_empty(members_.head()))
 		return {};
 
-	Member *const last = list_last_entry(members_.head(), Member, node);
+	RegisteredMember *const last = list_last_entry(members_.head(), RegisteredMember, node);
 
 	list_del(&last->node);
-	return Box<Member>::adopt(last);
+	return Box<RegisteredMember>::adopt(last);
 }
 
 u64 Registration::first_size()
@@ -143,7 +144,7 @@ u64 Registration::first_size()
 
 	if (list_empty(members_.head()))
 		return 0;
-	return cdev::size(*list_first_entry(members_.head(), Member, node)->instance);
+	return cdev::size(*list_first_entry(members_.head(), RegisteredMember, node)->instance);
 }
 
 Result<> Registration::create(region::Region &region)
@@ -156,9 +157,9 @@ Result<> Registration::create(region::Region &region)
 Result<> Registration::remove(const char *name)
 {
 	/* Declared first: it goes last, when the lock is released. */
-	Box<Member> gone;
+	Box<RegisteredMember> gone;
 	MutexGuard guard(lock_);
-	Member *member;
+	RegisteredMember *member;
 
 	list_for_each_entry (member, members_.head(), node) {
 		if (!sysfs_streq(name, cdev::name(*member->instance)))
@@ -167,7 +168,7 @@ Result<> Registration::remove(const char *name)
 		if (youngest_ == member)
 			youngest_ = nullptr;
 		list_del(&member->node);
-		gone = Box<Member>::adopt(member);
+		gone = Box<RegisteredMember>::adopt(member);
 		return {};
 	}
 	return Error(-ENXIO);
@@ -183,7 +184,7 @@ ssize_t Registration::show_youngest(char *buffer)
 ssize_t Registration::show_seed(char *buffer)
 {
 	MutexGuard guard(lock_);
-	const Member *member;
+	const RegisteredMember *member;
 
 	list_for_each_entry (member, members_.head(), node) {
 		if (member->created && !cdev::size(*member->instance))

@@ -27,12 +27,12 @@ struct Place : NoCopy {
 };
 
 /**
- * take() - keep a region, and this module, until no page of it is in use.
+ * admit() - keep a region, and this module, until no page of it is in use.
  * @region: out of service
  * @place: the region's own
  * Context: process context; the caller's provider holds this module. Cannot fail.
  */
-void take(Ref<Region> region, Box<Place> place);
+void admit(Ref<Region> region, Box<Place> place);
 
 } // namespace quarantine
 

@@ -49,7 +49,7 @@ class Quarantine : NoCopy {
 public:
 	explicit Quarantine(Queue queue) : queue_(move(queue)) {}
 
-	void take(Ref<Region> region, Box<Place> place)
+	void admit(Ref<Region> region, Box<Place> place)
 	{
 		Place &kept = *place.release();
 
@@ -69,7 +69,7 @@ Slot<Quarantine> state;
 
 void Quarantine::look(work_struct *work)
 {
-	/* SAFETY: only take() makes it a work, as a member of a Place that it took out of a Box. */
+	/* SAFETY: only admit() makes it a work, as a member of a Place from a Box. */
 	Place &place = *container_of(to_delayed_work(work), Place, look);
 
 	if (place.region->busy()) {
@@ -102,9 +102,9 @@ void stop()
 
 } // namespace
 
-void take(Ref<Region> region, Box<Place> place)
+void admit(Ref<Region> region, Box<Place> place)
 {
-	state->take(move(region), move(place));
+	state->admit(move(region), move(place));
 }
 
 const Unit unit = {.name = "quarantine", .start = start, .stop = stop};

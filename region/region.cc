@@ -110,7 +110,7 @@ void remove(Ref<Region> region)
 
 		Box<quarantine::Place> place = move(region->place_);
 
-		quarantine::take(move(region), move(place));
+		quarantine::admit(move(region), move(place));
 	}
 }
 

@@ -57,14 +57,15 @@ constinit const dev_pagemap_ops Backing::map_ops = {
 			     int flags) -> int {
 		/* SAFETY: only the maps of chunks have these operations, and the caller keeps
 		 * this one. */
-		fail(*container_of(map, Chunk, map), {pfn}, {count},
-		     flags & MF_ACTION_REQUIRED ? memory_failure::Touched::by_current
-						: memory_failure::Touched::by_nobody);
+		report_bad(*container_of(map, Chunk, map), {pfn}, {count},
+			   flags & MF_ACTION_REQUIRED ? memory_failure::Touched::by_current
+						      : memory_failure::Touched::by_nobody);
 		return 0;
 	},
 };
 
-void Backing::fail(const Chunk &chunk, Pfn first, Pages count, memory_failure::Touched touched)
+void Backing::report_bad(const Chunk &chunk, Pfn first, Pages count,
+			 memory_failure::Touched touched)
 {
 	Backing *const backing = READ_ONCE(chunk.backing);
 

@@ -150,9 +150,9 @@ private:
 
 	static const dev_pagemap_ops map_ops;
 
-	/* fail() - @count pages of @chunk from @first on are bad. Context: as map_ops. */
-	static void fail(const Chunk &chunk, Pfn first, Pages count,
-			 memory_failure::Touched touched);
+	/* report_bad() - @count pages of @chunk from @first on are bad. Context: as map_ops. */
+	static void report_bad(const Chunk &chunk, Pfn first, Pages count,
+			       memory_failure::Touched touched);
 
 	[[nodiscard]] Result<> map_all();
 	[[nodiscard]] Result<> map(Chunk &chunk);

@@ -55,7 +55,7 @@ NOT_JUDGED = {
     "the device outlives the module on purpose: the next load finds the list of bad pages in it",
     ("unidax::sysctl::{anonymous}::first_digit", "early", ""):
     "the mount is for the time of one read",
-    ("unidax::region::quarantine::{anonymous}::Quarantine::take", "mirror", ""):
+    ("unidax::region::quarantine::{anonymous}::Quarantine::admit", "mirror", ""):
     "the place ends in the work that it is queued for; destroying the queue waits for that, and the module's count for the place",
 }
 

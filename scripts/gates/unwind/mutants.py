@@ -134,7 +134,7 @@ MUTANTS = [
     *of("core/cxx/ids.hpp",
         ("number not freed", "leak", "\t\tida_free(&ids_->ida_, number_);", "\t\t;"), unit="cdev/instance.cc"),
     *of("core/registration.cc",
-        ("members not taken out", "mirror", "\t\twhile (const Box<Member> gone = take_last())\n\t\t\t;\n", ""),
+        ("members not taken out", "mirror", "\t\twhile (const Box<RegisteredMember> gone = take_last())\n\t\t\t;\n", ""),
         ("handed out before it is open", "leak",
          "\tTRY(registration->open(spec));\n\treport_content(spec, registration->first_size());\n\t/* SAFETY: opaque to providers, and made a Registration again before anybody "
          "looks at it. */\n\treturn reinterpret_cast<unidax_region *>(registration.release());",
