@@ -19,10 +19,11 @@
 
 namespace unidax::cdev {
 
-Result<PinnedBytes> PinnedBytes::pin(Instance &instance, u64 at, u64 want, Waiting waiting)
+Result<PinnedBytes> PinnedBytes::pin(Instance &instance, u64 at, u64 want, Access access,
+				     Waiting waiting)
 {
 	while (true) {
-		Result<PinnedBytes> pinned = try_pin(instance, at, want, waiting);
+		Result<PinnedBytes> pinned = try_pin(instance, at, want, access, waiting);
 
 		if (pinned.errno_value() != fenced || waiting == Waiting::forbidden)
 			return pinned;
@@ -31,7 +32,8 @@ Result<PinnedBytes> PinnedBytes::pin(Instance &instance, u64 at, u64 want, Waiti
 	}
 }
 
-Result<PinnedBytes> PinnedBytes::try_pin(Instance &instance, u64 at, u64 want, Waiting waiting)
+Result<PinnedBytes> PinnedBytes::try_pin(Instance &instance, u64 at, u64 want, Access access,
+					 Waiting waiting)
 {
 	const u64 unit = instance.region_spec().align;
 	const auto live = waiting == Waiting::allowed ? instance.live().try_access()
@@ -62,7 +64,21 @@ Result<PinnedBytes> PinnedBytes::try_pin(Instance &instance, u64 at, u64 want, W
 	if (asked && bad == page)
 		return Error(-EIO);
 
-	const u64 end = smaller(address + asked, bad.bytes());
+	u64 end = smaller(address + asked, bad.bytes());
+	StaleMemory &stale = live->region->stale();
+	bool reads_as_zeros = false;
+
+	if (asked && stale.any(page, bad - page)) [[unlikely]] {
+		if (access == Access::look) {
+			reads_as_zeros = stale.any(page, Pages{1});
+			end = smaller(end, (page + stale.alike(page, bad - page)).bytes());
+		} else if (waiting == Waiting::allowed) {
+			stale.clean(page, bad - page);
+		} else if (!stale.try_clean(page, bad - page)) {
+			return Error(-EAGAIN);
+		}
+	}
+
 	PinnedBytes pinned(Pfn::from_bytes(first), Pages::from_bytes(unit));
 
 	for (u64 held = first; held < end; held += unit) {
@@ -73,6 +89,7 @@ Result<PinnedBytes> PinnedBytes::try_pin(Instance &instance, u64 at, u64 want, W
 	 * the page map, the extent and its holder. */
 	pinned.bytes_ = static_cast<char *>(__va(address));
 	pinned.size_ = end - address;
+	pinned.stale_ = reads_as_zeros;
 	return pinned;
 }
 
@@ -94,10 +111,13 @@ namespace {
 
 /* From the media into a buffer. */
 struct Read {
+	static const Access access = Access::look;
 	static const bool past_the_end_is_an_error = false;
 
 	static size_t copy(const PinnedBytes &pinned, size_t size, iov_iter &buffer)
 	{
+		if (pinned.stale())
+			return iov_iter_zero(size, &buffer);
 		return _copy_mc_to_iter(pinned.bytes(), size, &buffer);
 	}
 	/* Nothing was copied: ask the media alone whether it is to blame. */
@@ -105,6 +125,8 @@ struct Read {
 	{
 		char line[L1_CACHE_BYTES];
 
+		if (pinned.stale())
+			return {};
 		if (copy_mc_to_kernel(line, pinned.bytes(), smaller(sizeof(line), pinned.size())))
 			return Error(-EIO);
 		return {};
@@ -117,6 +139,7 @@ struct Read {
 
 /* From a buffer onto the media. */
 struct Write {
+	static const Access access = Access::store;
 	static const bool past_the_end_is_an_error = true;
 
 	static size_t copy(const PinnedBytes &pinned, size_t size, iov_iter &buffer)
@@ -154,8 +177,8 @@ Result<size_t> transfer_some(Instance &instance, u64 at, iov_iter &buffer, Waiti
 
 	while (true) {
 		{
-			const PinnedBytes pinned = TRY(
-				PinnedBytes::pin(instance, at, iov_iter_count(&buffer), waiting));
+			const PinnedBytes pinned = TRY(PinnedBytes::pin(
+				instance, at, iov_iter_count(&buffer), Direction::access, waiting));
 
 			if (!pinned.size())
 				return size_t{0};
@@ -224,6 +247,15 @@ ssize_t outcome(kiocb &request, const Result<> &result, size_t done)
 	return done ? done : result.errno_value();
 }
 
+void clear(const PinnedBytes &pinned, bool persistent)
+{
+	memset(pinned.bytes(), 0, pinned.size());
+	if (persistent) {
+		pinned.write_back(pinned.size());
+		pmem_wmb();
+	}
+}
+
 } // namespace
 
 Result<> zero(Instance &instance, u64 offset, u64 size, u64 &zeroed)
@@ -233,16 +265,14 @@ Result<> zero(Instance &instance, u64 offset, u64 size, u64 &zeroed)
 		return Error(-EINVAL);
 	while (zeroed < size) {
 		{
-			const PinnedBytes pinned =
-				TRY(PinnedBytes::pin(instance, offset + zeroed, size - zeroed));
+			const PinnedBytes pinned = TRY(PinnedBytes::pin(
+				instance, offset + zeroed, size - zeroed, Access::look));
 
 			if (!pinned.size())
 				return Error(-ENOSPC);
-			memset(pinned.bytes(), 0, pinned.size());
-			if (instance.region_spec().persistent) {
-				pinned.write_back(pinned.size());
-				pmem_wmb();
-			}
+			/* What is stale is zero for whoever looks. */
+			if (!pinned.stale())
+				clear(pinned, instance.region_spec().persistent);
 			zeroed += pinned.size();
 		}
 		TRY(may_go_on());
@@ -297,14 +327,15 @@ int fsync(file *file, loff_t first, loff_t last, int)
 		while (at <= last) {
 			{
 				Result<PinnedBytes> taken =
-					PinnedBytes::pin(instance, at, last - at + 1);
+					PinnedBytes::pin(instance, at, last - at + 1, Access::look);
 
 				if (taken.ok()) {
 					const PinnedBytes pinned = taken.take();
 
 					if (!pinned.size())
 						break;
-					pinned.write_back(pinned.size());
+					if (!pinned.stale())
+						pinned.write_back(pinned.size());
 					at += pinned.size();
 				} else if (taken.errno_value() == -EIO) {
 					/* What was stored there is gone; the rest is not. */

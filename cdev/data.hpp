@@ -8,6 +8,9 @@
 
 namespace unidax::cdev {
 
+/* What the caller does with the bytes. */
+enum class Access { look, store };
+
 /* Whether the caller can sleep; one that cannot (RWF_NOWAIT, io_uring) gets -EAGAIN instead. */
 enum class Waiting { allowed, forbidden };
 
@@ -27,23 +30,26 @@ public:
 
 	/**
 	 * pin() - hold what lies at @at, bytes into @instance: @want bytes, or less; none at and
-	 * after the end.
+	 * after the end. To store into them what is stale is cleared.
 	 * Context: process context, no guard held; may sleep unless @waiting is forbidden.
 	 * Errors: -ENXIO (removed), -EBUSY (System RAM), -EIO (the first page is known to be bad),
 	 * -EAGAIN (would sleep), -EINTR.
 	 */
 	[[nodiscard]] static Result<PinnedBytes> pin(Instance &instance, u64 at, u64 want,
+						     Access access,
 						     Waiting waiting = Waiting::allowed);
 
 	PinnedBytes(PinnedBytes &&other)
-		: bytes_(other.bytes_), size_(other.size_), first_(other.first_),
-		  unit_(other.unit_), heads_(exchange(other.heads_, 0u))
+		: bytes_(other.bytes_), size_(other.size_), stale_(other.stale_),
+		  first_(other.first_), unit_(other.unit_), heads_(exchange(other.heads_, 0u))
 	{}
 	PinnedBytes &operator=(PinnedBytes &&) = delete;
 	~PinnedBytes();
 
 	[[nodiscard]] char *bytes() const { return bytes_; }
 	[[nodiscard]] size_t size() const { return size_; }
+	/** stale() - whether all of it was stale: it reads as zeros, and is not to be looked at. */
+	[[nodiscard]] bool stale() const { return stale_; }
 
 	/** write_back() - have the processors' caches give @count bytes at the start to the media.
 	 */
@@ -55,13 +61,14 @@ private:
 
 	/* pin(), once. */
 	[[nodiscard]] static Result<PinnedBytes> try_pin(Instance &instance, u64 at, u64 want,
-							 Waiting waiting);
+							 Access access, Waiting waiting);
 
 	PinnedBytes(Pfn first, Pages unit) : bytes_(nullptr), size_(0), first_(first), unit_(unit)
 	{}
 
 	char *bytes_;
 	size_t size_;
+	bool stale_ = false;
 	Pfn first_;
 	/* Pages that share one head. */
 	Pages unit_;

@@ -41,8 +41,32 @@ void test_delay()
 #endif
 }
 
-/* Only inside: the page lies behind a fence. The kernel is never answered so. */
-constexpr vm_fault_t fenced = VM_FAULT_RETRY;
+/*
+ * Only inside; the kernel is never answered so. The page lies behind a fence; or some of it was
+ * cleared, and the fault lock is to be had by others before the rest is.
+ */
+constexpr vm_fault_t fenced = VM_FAULT_RETRY, not_cleared = VM_FAULT_NEEDDSYNC;
+
+/*
+ * clear_some() - make @count pages from @first on fit to be mapped, or as many as take a fraction
+ * of a millisecond: whether all are.
+ * Context: the fault lock is held shared.
+ */
+bool clear_some(StaleMemory &stale, Pfn first, Pages count)
+{
+	constexpr Pages most{SZ_8M >> PAGE_SHIFT};
+
+	while (most < count) {
+		if (stale.any(first, most)) {
+			stale.clean(first, most);
+			return false;
+		}
+		first = first + most;
+		count = count - most;
+	}
+	stale.clean(first, count);
+	return true;
+}
 
 /* The operations of a mapping of an instance that is aligned to @Size bytes. */
 template <u64 Size> struct MappingOps {
@@ -53,11 +77,19 @@ template <u64 Size> struct MappingOps {
 
 		vm_fault_t result;
 
-		while ((result = try_map<Entry>(vmf)) == fenced) {
-			if (!instance_of(*vmf.vma).fence_lifted())
-				return VM_FAULT_SIGBUS;
+		while (true) {
+			result = try_map<Entry>(vmf);
+			if (result == fenced) {
+				if (!instance_of(*vmf.vma).fence_lifted())
+					return VM_FAULT_SIGBUS;
+			} else if (result == not_cleared) {
+				if (fatal_signal_pending(kernel::current_task()))
+					return VM_FAULT_SIGBUS;
+				cond_resched();
+			} else {
+				return result;
+			}
 		}
-		return result;
 	}
 
 	template <u64 Entry> static vm_fault_t try_map(vm_fault &vmf)
@@ -98,12 +130,17 @@ template <u64 Size> struct MappingOps {
 
 		/* Nothing, if the entry is as large as the page. */
 		const Pages into = Pages::from_bytes(align_down(vmf.address, Entry) - start);
+		StaleMemory &stale = live->region->stale();
 
+		if (stale.any(pfn + into, Pages::from_bytes(Entry))) [[unlikely]] {
+			if (!clear_some(stale, pfn + into, Pages::from_bytes(Entry)))
+				return not_cleared;
+		}
 		if constexpr (Entry == PAGE_SIZE) {
 			if (is_tracked(vma)) [[unlikely]]
 				return map_tracked(vmf, pfn + into);
 			if (has_neighbours(vmf) &&
-			    map_around(vmf, pgoff + into, extent->before(live->fence)))
+			    map_around(vmf, pgoff + into, extent->before(live->fence), stale))
 				return VM_FAULT_NOPAGE;
 		}
 		return compat::insert_entry<Entry>(vmf, pfn + into);

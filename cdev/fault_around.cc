@@ -82,6 +82,18 @@ public:
 	}
 
 	/**
+	 * clean() - clear what is stale in a window of @size pages. Context: may sleep.
+	 */
+	void clean(unsigned int size, StaleMemory &stale) const
+	{
+		const unsigned int begin = window_.begin_of(size);
+		const Pages count{window_.end_of(size) - begin};
+
+		if (stale.any(pfn_of(begin), count))
+			stale.clean(pfn_of(begin), count);
+	}
+
+	/**
 	 * fill() - map a window of @size pages; false when the fault's page is not mapped then.
 	 * Context: the page table's lock is held.
 	 */
@@ -236,8 +248,8 @@ FreePages find_neighbours(const Fault &vmf, Pgoff pgoff, const Extent &extent, u
 }
 
 /* The fault's own page is left to the caller. */
-template <class Fault>
-void map_neighbours(const Fault &vmf, Pgoff pgoff, const Extent &extent, unsigned int limit)
+template <class Fault> void map_neighbours(const Fault &vmf, Pgoff pgoff, const Extent &extent,
+					   unsigned int limit, StaleMemory &stale)
 {
 	const unsigned long address = vmf.address & PMD_MASK;
 	/* Of the address: what is not the VMA's or the extent's is not looked at. */
@@ -245,8 +257,12 @@ void map_neighbours(const Fault &vmf, Pgoff pgoff, const Extent &extent, unsigne
 		(extent.pfn + (pgoff - extent.pgoff)).n - pte_index(vmf.address);
 
 	find_neighbours(vmf, pgoff, extent, limit).visit([&](unsigned int i) {
+		const Pfn pfn{first + i};
+
+		if (stale.any(pfn, Pages{1}))
+			stale.clean(pfn, Pages{1});
 		/* Whatever stands in its way, its own fault will tell. */
-		(void)compat::insert_unwritten(vmf, address + i * PAGE_SIZE, Pfn{first + i});
+		(void)compat::insert_unwritten(vmf, address + i * PAGE_SIZE, pfn);
 	});
 }
 
@@ -258,7 +274,7 @@ struct Request {
 
 } // namespace
 
-bool map_around(const vm_fault &vmf, Pgoff pgoff, const Extent &extent)
+bool map_around(const vm_fault &vmf, Pgoff pgoff, const Extent &extent, StaleMemory &stale)
 {
 	const vm_area_struct &vma = *vmf.vma;
 	const unsigned int limit = window_limit(vma);
@@ -266,7 +282,7 @@ bool map_around(const vm_fault &vmf, Pgoff pgoff, const Extent &extent)
 	if (limit == 1)
 		return false;
 	if constexpr (compat::entries_count) {
-		map_neighbours(vmf, pgoff, extent, limit);
+		map_neighbours(vmf, pgoff, extent, limit, stale);
 		return false;
 	}
 
@@ -280,6 +296,7 @@ bool map_around(const vm_fault &vmf, Pgoff pgoff, const Extent &extent)
 	request.size = request.table.window(limit);
 	if (request.size == 1)
 		return false;
+	request.table.clean(request.size, stale);
 
 	const int rc = apply_to_page_range(
 		vma.vm_mm, address, PAGE_SIZE,

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "core/memory/extent.hpp"
+#include "core/memory/stale.hpp"
 
 namespace unidax::cdev {
 
@@ -24,10 +24,12 @@ namespace unidax::cdev {
  * @vmf: the fault, on a mapping of pages of PAGE_SIZE, that has_neighbours()
  * @pgoff: offset of its page in the instance
  * @extent: holds @pgoff
+ * @stale: what of the neighbours must be cleared first, and is
  *
  * Returns whether the page is mapped. If not, nothing is, and the caller maps it alone.
  * Context: fault handler; the fault lock is held shared from the look at @extent on.
  */
-[[nodiscard]] bool map_around(const vm_fault &vmf, Pgoff pgoff, const Extent &extent);
+[[nodiscard]] bool map_around(const vm_fault &vmf, Pgoff pgoff, const Extent &extent,
+			      StaleMemory &stale);
 
 } // namespace unidax::cdev

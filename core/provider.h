@@ -18,7 +18,7 @@ struct unidax_region;
 /*
  * The memory keeps its bytes over power loss: the first instance finds them, and what is written or
  * cleared by us is out of the processors' caches. What an instance gives back is cleared before the
- * next one gets it, as in every region.
+ * next one can see it, as in every region.
  */
 #define UNIDAX_REGION_PERSISTENT 0x1u
 

@@ -32,7 +32,7 @@ void report_content(const region::Spec &spec, u64 size)
 	pr_info("dax_region%d: %#llx-%#llx: %llu bytes %s\n", spec.id, spec.start,
 		spec.start + spec.size - 1, size,
 		spec.finds_content() ? "kept: the first device finds what was in them"
-				     : "cleared: what was in them is gone");
+				     : "cleared when first used: what was in them is lost");
 	if (size < spec.size)
 		pr_info("dax_region%d: %llu bytes are not used: units with a bad page\n", spec.id,
 			spec.size - size);

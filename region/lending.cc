@@ -212,7 +212,7 @@ Result<> Allocation::give_to_kernel(ram::RequestedUse requested, Cancellation &c
 	return loan_->memory->add(requested, cancellation);
 }
 
-Result<> Allocation::take_back(Cancellation &asking, const Cancellation &zeroing)
+Result<> Allocation::take_back(Cancellation &asking, const Cancellation &clearing)
 {
 	Backing &backing = region_.backing();
 	ram::SystemRam &memory = *loan_->memory;
@@ -223,8 +223,13 @@ Result<> Allocation::take_back(Cancellation &asking, const Cancellation &zeroing
 	for (const Extent &blocks : loan_->blocks)
 		TRY(backing.map_chunks(blocks));
 	if (memory.touched()) {
+		/* What was the kernel's is nobody's to keep. */
 		for (const Extent &blocks : loan_->blocks)
-			TRY(backing.zero(blocks, region_.spec().persistent, zeroing));
+			region_.stale().mark(blocks);
+		if (region_.clearing() != Clearing::lazy) {
+			for (const Extent &blocks : loan_->blocks)
+				TRY(region_.stale().clean(blocks, clearing));
+		}
 	}
 	for (const Extent &blocks : loan_->blocks)
 		backing.associate_pages(blocks, mapping());

@@ -38,16 +38,33 @@ Result<> check_spec(const Spec &spec)
 	return {};
 }
 
+Pfn first_page(const Spec &spec)
+{
+	return Pfn::from_bytes(spec.start);
+}
+
+/* Pages that share one head. */
+Pages compound(const Spec &spec)
+{
+	return Pages::from_bytes(spec.align);
+}
+
 } // namespace
 
 Slot<UnreleasedObjects> outstanding;
 
-Region::Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> place,
-	       Registration &registration)
+Region::Region(const Spec &spec, Box<Backing> backing, StaleMemory::Bits stale,
+	       Box<quarantine::Place> place, Registration &registration)
 	: spec_(spec), backing_(move(backing)), place_(move(place)), registration_(registration),
-	  clears_(!spec.keep), lock_("unidax_region", lock_key)
+	  stale_(first_page(spec), Pages::from_bytes(spec.size), compound(spec), spec.persistent,
+		 move(stale)),
+	  clearing_(spec.keep ? Clearing::keep : usual_clearing()), lock_("unidax_region", lock_key)
 {
 	kref_init(&refs_);
+	if (!spec.finds_content())
+		stale_.mark({.pgoff = {},
+			     .pfn = first_page(spec),
+			     .count = Pages::from_bytes(spec.size)});
 }
 
 Region::~Region()
@@ -55,11 +72,11 @@ Region::~Region()
 	WARN_ON(busy());
 }
 
-Result<> Region::set_clears(bool clears)
+Result<> Region::set_clearing(Clearing clearing)
 {
-	if (!clears && !spec_.finds_content())
+	if (clearing == (spec_.finds_content() ? Clearing::lazy : Clearing::keep))
 		return Error(-EPERM);
-	WRITE_ONCE(clears_, clears);
+	WRITE_ONCE(clearing_, clearing);
 	return {};
 }
 
@@ -81,7 +98,10 @@ Result<RegisteredRegion> Region::make(const Spec &spec, device &parent, const ko
 	Box<quarantine::Place> place = TRY(Box<quarantine::Place>::make());
 	Box<Backing> backing = TRY(Backing::make(Address(spec.start), spec.size,
 						 Alignment(spec.align), spec.numa_node, spec.id));
-	Box<Region> made = TRY(Box<Region>::make(spec, move(backing), move(place), registration));
+	StaleMemory::Bits stale =
+		TRY(StaleMemory::make_bits(Pages::from_bytes(spec.size), compound(spec)));
+	Box<Region> made =
+		TRY(Box<Region>::make(spec, move(backing), move(stale), move(place), registration));
 
 	outstanding->add();
 

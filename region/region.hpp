@@ -11,6 +11,7 @@
 #include "core/cxx/ref.hpp"
 #include "core/cxx/unit.hpp"
 #include "core/memory/backing.hpp"
+#include "core/memory/stale.hpp"
 #include "ram/ram.hpp"
 
 namespace unidax {
@@ -57,6 +58,16 @@ struct Spec {
 	[[nodiscard]] constexpr bool finds_content() const { return persistent || keep; }
 };
 
+/* What becomes of the bytes in memory that changes hands. */
+enum class Clearing {
+	/* They are cleared when the new holder first gets at them. */
+	lazy,
+	/* … before it gets the memory. */
+	eager,
+	/* They are the new holder's. */
+	keep,
+};
+
 /** struct ExtentCount - a number of extents. */
 struct ExtentCount {
 	size_t n;
@@ -97,8 +108,9 @@ private:
 };
 
 /*
- * Extents that were claimed for a lease but are not part of it yet. They are clean and associated
- * with the inode; commit() adds them, and until then the end of this gives them back.
+ * Extents that were claimed for a lease but are not part of it yet. They are prepared as the region
+ * says (Clearing) and associated with the inode; commit() adds them, and until then the end of this
+ * gives them back.
  *
  * INVARIANT: not committed: next_ is the lease's extents followed by added_, which are claimed in
  * the region; nobody else changes the lease. Committed: added_ is empty and next_ is what the lease
@@ -125,8 +137,6 @@ public:
 	[[nodiscard]] size_t count() const { return next_.count(); }
 	/** added() - what was claimed. */
 	[[nodiscard]] const ExtentMap &added() const { return added_; }
-	/** finds_content() - whether the bytes are the region's first, and the new holder's. */
-	[[nodiscard]] bool finds_content() const { return bad_ == accepted; }
 
 	/**
 	 * commit() - the lease has the extents from now on.
@@ -223,11 +233,11 @@ public:
 	 * @align: every new extent is physically aligned to it. A multiple of the region's
 	 *   alignment.
 	 * @most: how many extents it may have then; if it has more, no more than it has
-	 * @cancellation: stops the zeroing
+	 * @cancellation: stops the clearing
 	 *
-	 * Extents are zeroed, for what they hold is not the new holder's; but for the first
-	 * instance of a region whose content is to be found again, and where the region is told to
-	 * keep what changes hands. A unit of the region's alignment with a bad page is left out.
+	 * What they hold is not the new holder's: it is stale, or cleared (Clearing); but for the
+	 * first instance of a region whose content is to be found again. A unit of the region's
+	 * alignment with a bad page is left out.
 	 * Errors: -ENOSPC (no space, or only in more pieces), -ENOMEM, -EIO (memory became bad
 	 * meanwhile), as Cancellation::check().
 	 */
@@ -237,7 +247,7 @@ public:
 	 * extend_by() - like extend(), by a range of physical addresses.
 	 * @pfn: its first page
 	 * @count: how many; both multiples of the region's alignment
-	 * @cancellation: stops the zeroing
+	 * @cancellation: stops the clearing
 	 * Errors: as extend(); -ENOMEM when (part of) the range is not free, as mainline has it;
 	 * -EIO when all of it is, but part of it is bad.
 	 */
@@ -265,16 +275,16 @@ public:
 	 */
 	[[nodiscard]] Result<> lend(ram::RequestedUse requested, Cancellation &cancellation);
 	/**
-	 * take_back() - undo lend(): the extents have page maps, are clean and associated again.
-	 * What the kernel has written into them is cleared, in a persistent region, too.
+	 * take_back() - undo lend(): the extents have page maps and are associated again. What the
+	 * kernel has written into them is stale, or cleared where nothing else may be.
 	 * @asking: stops the kernel's giving back
-	 * @zeroing: stops the zeroing
+	 * @clearing: stops the clearing
 	 *
 	 * After an error it is lent() still: the kernel has all of it, or (no memory for the page
 	 * maps, stopped) nobody has it, until this is called again.
 	 * Errors: as ram::SystemRam::remove(); -ENXIO (cancelled), -EINTR, -ENOMEM.
 	 */
-	[[nodiscard]] Result<> take_back(Cancellation &asking, const Cancellation &zeroing);
+	[[nodiscard]] Result<> take_back(Cancellation &asking, const Cancellation &clearing);
 	/** lent() - whether that is so. */
 	[[nodiscard]] bool lent() const { return bool(loan_); }
 
@@ -302,8 +312,8 @@ private:
 	 * are in use until every block of them is offline; then they are taken back.
 	 */
 	[[nodiscard]] bool busy();
-	/** clean() - make what @extension added fit for this. Errors: as Cancellation::check(). */
-	[[nodiscard]] Result<> clean(const Extension &extension,
+	/** admit() - make what @extension added fit for this. Errors: as Cancellation::check(). */
+	[[nodiscard]] Result<> admit(const Extension &extension,
 				     const Cancellation &cancellation) const;
 	/** prepare() - a loan of what can be lent, not yet begun. Errors: as lend(). */
 	[[nodiscard]] Result<Box<Loan>> prepare() const;
@@ -347,8 +357,8 @@ public:
 							   const kobj_type &directory,
 							   Registration &registration);
 
-	Region(const Spec &spec, Box<Backing> backing, Box<quarantine::Place> place,
-	       Registration &registration);
+	Region(const Spec &spec, Box<Backing> backing, StaleMemory::Bits stale,
+	       Box<quarantine::Place> place, Registration &registration);
 	~Region();
 
 	[[nodiscard]] const Spec &spec() const { return spec_; }
@@ -368,13 +378,25 @@ public:
 	 */
 	[[nodiscard]] u64 initial_size();
 
-	/** clears() - whether what an instance gives back is cleared before one gets it. */
-	[[nodiscard]] bool clears() const { return READ_ONCE(clears_); }
+	/** stale() - which of the memory must be cleared before anybody gets at it. */
+	[[nodiscard]] StaleMemory &stale() { return stale_; }
+	[[nodiscard]] const StaleMemory &stale() const { return stale_; }
+
+	/** clearing() - what becomes of what an instance gives back. */
+	[[nodiscard]] Clearing clearing() const { return READ_ONCE(clearing_); }
+	/** usual_clearing() - what that is when nobody has said otherwise. */
+	[[nodiscard]] Clearing usual_clearing() const
+	{
+		return spec_.finds_content() ? Clearing::eager : Clearing::lazy;
+	}
 	/**
-	 * set_clears() - decide that, for what is claimed from now on.
-	 * Errors: -EPERM: volatile memory always is, unless its provider said otherwise.
+	 * set_clearing() - decide that, for what is claimed from now on.
+	 *
+	 * Where content is found again, so would be what was not cleared yet when the power went:
+	 * there nothing is lazy. Elsewhere nothing is kept.
+	 * Errors: -EPERM.
 	 */
-	[[nodiscard]] Result<> set_clears(bool clears);
+	[[nodiscard]] Result<> set_clearing(Clearing clearing);
 
 	/**
 	 * lease() - a lease, empty.
@@ -404,8 +426,8 @@ private:
 	/** give_back() - see region::give_back(). */
 	void give_back(Box<Allocation> allocation);
 	/**
-	 * return_extents() - unkey the pages of @extents, which are idle, and take them out of the
-	 * tree.
+	 * return_extents() - unkey the pages of @extents, which are idle, say that they are stale,
+	 * and take them out of the tree.
 	 */
 	void return_extents(const ExtentMap &extents);
 
@@ -455,7 +477,8 @@ private:
 	const Box<Backing> backing_;
 	Box<quarantine::Place> place_;
 	Registration &registration_;
-	bool clears_;
+	StaleMemory stale_;
+	Clearing clearing_;
 	Mutex lock_;
 	/*
 	 * Whether the instance that a region comes with has its memory: before, no other gets any.

@@ -247,20 +247,21 @@ Result<Extension> Region::claim_range(Allocation &allocation, Pfn pfn, Pages cou
 	return Extension(allocation, move(next), move(added), Bad::refused);
 }
 
-Result<> Allocation::clean(const Extension &extension, const Cancellation &cancellation) const
+Result<> Allocation::admit(const Extension &extension, const Cancellation &cancellation) const
 {
 	/*
-	 * What is not the region's first content was somebody's who gave it back. It is cleared
-	 * here and not there: so it does not matter how that one ended, and whether an earlier
-	 * clearing got to its end.
+	 * What is stale was somebody's who gave it back. It is cleared here or later, and not
+	 * there: so it does not matter how that one ended, and whether an earlier clearing got to
+	 * its end.
 	 */
-	const bool clear = region_.clears() && !extension.finds_content();
-	Backing &backing = region_.backing();
+	const Clearing clearing = region_.clearing();
 
 	for (const Extent &extent : extension.added()) {
-		if (clear)
-			TRY(backing.zero(extent, region_.spec().persistent, cancellation));
-		backing.associate_pages(extent, mapping());
+		if (clearing == Clearing::eager)
+			TRY(region_.stale().clean(extent, cancellation));
+		else if (clearing == Clearing::keep)
+			region_.stale().keep(extent);
+		region_.backing().associate_pages(extent, mapping());
 	}
 	return {};
 }
@@ -271,7 +272,7 @@ Result<Extension> Allocation::extend(Pages size, Alignment align, ExtentCount mo
 	Extension extension =
 		TRY(region_.claim_first_fit(*this, size - extents_.size(), align, most));
 
-	TRY(clean(extension, cancellation));
+	TRY(admit(extension, cancellation));
 	return extension;
 }
 
@@ -279,7 +280,7 @@ Result<Extension> Allocation::extend_by(Pfn pfn, Pages count, const Cancellation
 {
 	Extension extension = TRY(region_.claim_range(*this, pfn, count));
 
-	TRY(clean(extension, cancellation));
+	TRY(admit(extension, cancellation));
 	return extension;
 }
 
@@ -369,8 +370,10 @@ Cut::~Cut()
 
 void Region::return_extents(const ExtentMap &extents)
 {
-	for (const Extent &extent : extents)
+	for (const Extent &extent : extents) {
 		backing_->disassociate_pages(extent);
+		stale_.mark(extent);
+	}
 
 	MutexGuard guard(lock_);
 

@@ -32,21 +32,45 @@ ssize_t available_size_show(Region &region, char *buffer)
 	return sysfs_emit(buffer, "%llu\n", region.available());
 }
 
-/* What to write to have nothing cleared; a boolean 0 is the same. */
-constexpr char keep_word[] = "keep";
+struct ClearingText {
+	const char *text;
+	Clearing clearing;
+};
+
+constexpr ClearingText clearing_texts[] = {
+	{"lazy", Clearing::lazy},
+	{"eager", Clearing::eager},
+	{"keep", Clearing::keep},
+};
 
 ssize_t clear_show(Region &region, char *buffer)
 {
-	return sysfs_emit(buffer, "%s\n", region.clears() ? "1" : keep_word);
+	const Clearing clearing = region.clearing();
+
+	for (const ClearingText &known : clearing_texts) {
+		if (known.clearing == clearing)
+			return sysfs_emit(buffer, "%s\n", known.text);
+	}
+	return -EINVAL;
 }
 
+/* A boolean asks whether to clear, not when. */
 Result<> clear_store(Region &region, const char *text)
 {
-	bool clears = false;
+	for (const ClearingText &known : clearing_texts) {
+		if (sysfs_streq(text, known.text))
+			return region.set_clearing(known.clearing);
+	}
 
-	if (!sysfs_streq(text, keep_word))
-		TRY(check(kstrtobool(text, &clears)));
-	return region.set_clears(clears);
+	bool clears;
+
+	TRY(check(kstrtobool(text, &clears)));
+	return region.set_clearing(clears ? region.usual_clearing() : Clearing::keep);
+}
+
+ssize_t stale_show(Region &region, char *buffer)
+{
+	return sysfs_emit(buffer, "%llu\n", region.stale().bytes());
 }
 
 /* As block/badblocks.c prints it: FIRST COUNT, in sectors of the region, a line for each run. */
@@ -81,11 +105,12 @@ constinit kobj_attribute available_size =
 	Attributes::readable<available_size_show>("available_size", 0444);
 
 constinit kobj_attribute clear = Attributes::both<clear_show, clear_store>("clear", 0644);
+constinit kobj_attribute stale = Attributes::readable<stale_show>("stale", 0444);
 constinit kobj_attribute badblocks = Attributes::readable<badblocks_show>("badblocks", 0444);
 
 constinit attribute *attributes[] = {
-	&id.attr,    &size.attr,      &align.attr, &available_size.attr,
-	&clear.attr, &badblocks.attr, nullptr,
+	&id.attr,    &size.attr,  &align.attr,	   &available_size.attr,
+	&clear.attr, &stale.attr, &badblocks.attr, nullptr,
 };
 } // namespace
 

@@ -150,7 +150,7 @@ device_tests='mmap_semantics fault_sizes node_alias gup sysfs_abi permissions st
 module_tests='load_unload provider_unload'
 machines=(
 	"hmem|--memory=hmem-numa --mem-size=256M --load|loaded|UNIDAX_EXPECT_ALIGNS=2097152|$device_tests"
-	"reserved|--memory=reserved --mem-size=2368M|split|UNIDAX_EXPECT_ALIGNS=4096 2097152 1073741824|$device_tests"
+	"reserved|--memory=reserved --mem-size=2368M|split|UNIDAX_EXPECT_ALIGNS=4096 2097152 1073741824|$device_tests stale"
 	"memory failure, DMA|--memory=reserved --mem-size=2368M --append=vm_debug=- --iommu|poison|UNIDAX_EXPECT_ALIGNS=4096 2097152 1073741824|memory_failure vfio"
 	"hmem, unloaded|--memory=hmem --mem-size=128M --append=vm_debug=-|none|UNIDAX_EXPECT_PROVIDERS=hmem|$module_tests regressions|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
 	"reserved, unloaded|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|$module_tests number_reuse reserved_refusals keep|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"

@@ -359,13 +359,13 @@ static bool find_persistent(struct region *region)
 TEST_F(clear, volatile_memory_always)
 {
 	REQUIRE_REGION(&self->region, variant->align);
-	EXPECT_TRUE(region_clear_is(&self->region, "1"));
+	EXPECT_TRUE(region_clear_is(&self->region, "lazy"));
 	EXPECT_EQ(0644, mode_of(self->region.dir, "clear"));
 	EXPECT_EQ(-EPERM, region_write(&self->region, "clear", "0"));
 	EXPECT_EQ(-EPERM, region_write(&self->region, "clear", "keep"));
 	EXPECT_EQ(-EINVAL, region_write(&self->region, "clear", "2"));
 	EXPECT_EQ(0, region_write(&self->region, "clear", "1"));
-	EXPECT_TRUE(region_clear_is(&self->region, "1"));
+	EXPECT_TRUE(region_clear_is(&self->region, "lazy"));
 }
 
 /* Fill it, or say from which offset on it is not as it was filled, or not zero (seed 0). */
@@ -397,7 +397,7 @@ TEST(clear_persistent_memory)
 		SKIP(return, "no persistent region");
 	n = 2 * region.align;
 	ASSERT_EQ(0, region_empty(&region));
-	EXPECT_TRUE(region_clear_is(&region, "1"));
+	EXPECT_TRUE(region_clear_is(&region, "eager"));
 	ASSERT_EQ(0, instance_create_sized(&region, a, n));
 	EXPECT_EQ(n, through_mapping(a, n, 0, false));
 	through_mapping(a, n, 10, true);
@@ -419,7 +419,7 @@ TEST(clear_persistent_memory)
 	/* It is the word of the moment in which it is handed out. */
 	ASSERT_EQ(0, region_empty(&region));
 	ASSERT_EQ(0, region_write(&region, "clear", "1"));
-	EXPECT_TRUE(region_clear_is(&region, "1"));
+	EXPECT_TRUE(region_clear_is(&region, "eager"));
 	ASSERT_EQ(0, instance_create_sized(&region, a, n));
 	EXPECT_EQ(n, through_mapping(a, n, 0, false));
 
@@ -449,7 +449,7 @@ TEST(clear_persistent_memory_is_found_again)
 	through_mapping(a, n, 20, true);
 	ASSERT_EQ(0, provider_reload(NULL));
 	ASSERT_TRUE(find_persistent(&region));
-	EXPECT_TRUE(region_clear_is(&region, "1"));
+	EXPECT_TRUE(region_clear_is(&region, "eager"));
 	ASSERT_EQ(1, region_instances(&region, names));
 	EXPECT_EQ(region.size, dax_number(names[0], "size"));
 	EXPECT_EQ(n, through_mapping(names[0], n, 20, false));

@@ -130,7 +130,7 @@ static bool log_says(struct klog *log, const struct region *region, const char *
 	int _i;									\
 	for (_i = 0; region_find_nth(0, _i, &_region); _i++) {			\
 		EXPECT_EQ((_kept) ? 2 : 0, marks(&_region));			\
-		EXPECT_TRUE(region_clear_is(&_region, (_kept) ? "keep" : "1")); \
+		EXPECT_TRUE(region_clear_is(&_region, (_kept) ? "keep" : "lazy")); \
 		EXPECT_TRUE(log_says(&self->log, &_region, (_kept) ? "kept" : "cleared")); \
 	}									\
 	EXPECT_LT(0, _i);							\

@@ -804,7 +804,7 @@ TEST_F(memory_failure, while_growing)
 	REQUIRE_INJECTION();
 	if (self->unit != GIB(1))
 		SKIP(return, "the region is cleared too soon");
-	ASSERT_EQ(0, region_write(&self->region, "clear", "1"));
+	ASSERT_EQ(0, region_write(&self->region, "clear", "eager"));
 	let_go(self);
 	ASSERT_EQ(0, dax_resize(self->a, half));
 	EXPECT_EQ(EIO, grow_into_failure(&self->region, self->a, size, bad));
@@ -849,7 +849,7 @@ TEST_F(memory_failure, while_growing_by_a_piece)
 	ASSERT_EQ(0, instance_create_sized(&self->region, b, size - half));
 	ASSERT_TRUE(has(b, bad + half));
 	ASSERT_EQ(0, instance_delete(&self->region, self->a));
-	ASSERT_EQ(0, region_write(&self->region, "clear", "1"));
+	ASSERT_EQ(0, region_write(&self->region, "clear", "eager"));
 	before = picture_of(b);
 	/* It sees an extent's directory. */
 	ASSERT_NE(NULL, strstr(before, "/mapping0/page_offset: 0x0\n"));

@@ -241,10 +241,11 @@ static inline int region_empty(const struct region *region)
 	return ret;
 }
 
-/* One instance, as a region has at first, but not of all of it: zeroing takes its time. */
+/* One instance, as a region has at first, but not of all of it: clearing takes its time. */
 static inline int region_restore(const struct region *region)
 {
-	unsigned long size = region->size < MIB(32) ? region->size : MIB(32);
+	unsigned long most = region->align < MIB(32) ? MIB(32) : region->align;
+	unsigned long size = region->size < most ? region->size : most;
 	char name[NAME_LENGTH];
 	int ret = region_empty(region);
 

@@ -12,6 +12,7 @@
  *         device_hotplug_lock and what is below it (the kernel's: adding and removing System RAM)
  *         region: Region::lock_       which part of a region is given out
  *           core: Revocable           the fault lock: faults share it, shrink and revoke exclude
+ *             core: StaleMemory::locks_ who clears a piece of memory
  *             i_mmap_rwsem, page-table lock (the kernel's)
  *   cdev: State::minors (CyclicIds)   innermost: which number comes next
  *   mf_mutex (the kernel's)           a memory failure takes the fault lock inside, exclusively;
@@ -21,9 +22,9 @@
  *
  * mf_mutex holds up the handling of every other bad page in the machine; what is taken under it is
  * taken one after the other. Of our two locks among that, the fault lock is never held while memory
- * is searched, cleared or drained: by faults for the making of an entry, exclusively for an
- * unmapping and the exchange of a table. Region::lock_ and change_lock_, which are held for longer,
- * are not taken.
+ * is searched or drained: by faults for the making of an entry and for the clearing of 8 MiB before
+ * it, exclusively for an unmapping and the exchange of a table. Region::lock_ and change_lock_,
+ * which are held for longer, are not taken.
  *
  * Faults arrive with mmap_lock held and take the fault lock shared; nobody who holds it exclusively
  * touches user memory or mmap_lock. device_del() and kobject_del() wait for running attribute

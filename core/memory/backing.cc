@@ -254,31 +254,6 @@ Result<> Backing::map_chunks(const Extent &extent)
 	return {};
 }
 
-Result<> Backing::zero(const Extent &extent, bool for_good, const Cancellation &cancellation) const
-{
-	/* Large enough that the calls between do not show, small enough to be killed at once. */
-	constexpr u64 step = SZ_2M;
-	const u64 size = extent.count.bytes();
-	/* SAFETY: memremap_pages() has put the extent into the kernel's direct map. */
-	char *const bytes = static_cast<char *>(__va(extent.pfn.bytes()));
-
-	for (u64 done = 0; done < size;) {
-		const u64 count = smaller(step, size - done);
-		const Pfn pfn = extent.pfn + Pages::from_bytes(done);
-		const u64 good = (bad_pages->first(pfn, Pages::from_bytes(count)) - pfn).bytes();
-
-		TRY(cancellation.check());
-		memset(bytes + done, 0, good);
-		if (for_good)
-			arch_wb_cache_pmem(bytes + done, good);
-		done += good < count ? good + PAGE_SIZE : count;
-		cond_resched();
-	}
-	if (for_good)
-		pmem_wmb();
-	return {};
-}
-
 template <class Visit> Pgoff Backing::find_head(const Extent &extent, Visit visit) const
 {
 	/*

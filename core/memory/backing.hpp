@@ -75,16 +75,6 @@ public:
 	[[nodiscard]] resource &range() const { return range_.get(); }
 
 	/**
-	 * zero() - clear the bytes of @extent, which nobody maps, but for bad pages.
-	 * @for_good: out of the processors' caches, too, or the bytes of an earlier holder could
-	 *            be back after a loss of power
-	 * @cancellation: stops it
-	 * Context: process context, sleeps. Errors: -EINTR, -ENXIO.
-	 */
-	[[nodiscard]] Result<> zero(const Extent &extent, bool for_good,
-				    const Cancellation &cancellation) const;
-
-	/**
 	 * associate_pages() - set mapping and index on every head of @extent, before any page table
 	 * holds one of its pages. They are the key of shared futexes and what dirtying an unpinned
 	 * page goes through. No fault sets them.
