@@ -32,7 +32,7 @@ mutants=(
 	"memregion|number of a region|core/provider.hpp|s/^class MemregionId .*/inline void keep(int) {}\n&/;s/, memregion_free,/, keep,/|reserved_refusals unwind"
 	"directory|kobject of a directory|core/cxx/directory.hpp|/^\t\t\tkobject_put(&node_->kobject);/d|load_unload"
 	"reference|last reference to a counted object|core/cxx/ref.hpp|s/^\t\t\tRefTraits<T>::put(\*object_);/\t\t\t(void)object_;/|load_unload"
-	"growth|memory of a growth that failed|region/space.cc|/^Extension::~Extension/,/^}/s/^\tif (allocation_)/\tif (false)/|fail_nth unwind"
+	"growth|memory of a growth that failed|region/space.cc|/^Extension::~Extension/,/^}/s/^\tif (allocation_)/\tif (false)/|unwind"
 	"cut|memory that a shrink took away|region/space.cc|/^Cut::~Cut/,/^}/s/^\tif (committed_)/\tif (false)/|subdivide resize_live"
 	"lease|memory of a deleted instance|region/space.cc|/^Allocation::~Allocation/,/^}/s/^\tregion_.return_extents(extents_);//|subdivide load_unload"
 	"driver|platform driver|providers/hmem/ranges.hpp|s/^class RegisteredDriver .*/inline void keep(platform_driver *) {}\n&/;s/, platform_driver_unregister>/, keep>/|load_unload"
