@@ -57,9 +57,14 @@ public:
 	[[nodiscard]] bool any(Pfn first, Pages count) const
 	{
 		const unsigned long at = index(first), end = end_index(first, count);
-		const bool found = end - at == 1 ? test_bit(at, bits_.begin())
-						 : find_next_bit(bits_.begin(), end, at) < end;
+		bool found;
 
+		if (end - at == 1)
+			found = test_bit(at, bits_.begin());
+		else if (is_aligned(at | end, BITS_PER_LONG))
+			found = any_word(at / BITS_PER_LONG, end / BITS_PER_LONG);
+		else
+			found = find_next_bit(bits_.begin(), end, at) < end;
 		/* The bytes that were cleared are read after the bit that says so. */
 		smp_rmb();
 		return found;
@@ -130,6 +135,16 @@ private:
 	[[nodiscard]] Pfn pfn_of(unsigned long index) const
 	{
 		return start_ + Pages{index << shift_};
+	}
+	/* Whether a bit is set in a word from @begin on and before @end: no branch for each. */
+	[[nodiscard]] bool any_word(unsigned long begin, unsigned long end) const
+	{
+		unsigned long bits = 0;
+
+#pragma GCC unroll 8
+		for (unsigned long i = begin; i < end; i++)
+			bits |= READ_ONCE(bits_[i]);
+		return bits;
 	}
 	/* Of granules up to @end, those from @begin on that one lock is for. */
 	[[nodiscard]] Piece first_piece(unsigned long begin, unsigned long end) const;
