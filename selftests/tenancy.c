@@ -25,10 +25,11 @@ FIXTURE(tenancy) {
 	int to, from;			/* him */
 };
 
-FIXTURE_VARIANT(tenancy) { unsigned long align; bool persistent; };
+FIXTURE_VARIANT(tenancy) { unsigned long align; bool persistent, eager; };
 
 FIXTURE_VARIANT_ADD(tenancy, volatile_4k) { .align = KIB(4) };
 FIXTURE_VARIANT_ADD(tenancy, volatile_2m) { .align = MIB(2) };
+FIXTURE_VARIANT_ADD(tenancy, eager_2m) { .align = MIB(2), .eager = true };
 FIXTURE_VARIANT_ADD(tenancy, persistent_2m) { .align = MIB(2), .persistent = true };
 
 /* --- users ------------------------------------------------------------- */
@@ -210,6 +211,8 @@ FIXTURE_SETUP(tenancy)
 	if (geteuid() || !find_region(variant->align, variant->persistent, &self->region))
 		return;
 	ASSERT_EQ(0, region_empty(&self->region));
+	/* Persistent memory always is. */
+	ASSERT_EQ(0, region_write(&self->region, "clear", variant->eager ? "eager" : "1"));
 	ASSERT_EQ(0, instance_create_sized(&self->region, self->a, self->size));
 	ASSERT_EQ(1, instance_extents(self->a, &self->his));
 	ASSERT_EQ(0, instance_create(&self->region, self->b));
@@ -223,6 +226,7 @@ FIXTURE_TEARDOWN(tenancy)
 	if (!self->region.dir[0])
 		return;
 	he_dies(self);
+	region_write(&self->region, "clear", "1");
 	EXPECT_EQ(0, region_restore(&self->region));
 	EXPECT_TRUE(region_adds_up(&self->region));
 }
