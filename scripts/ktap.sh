@@ -5,6 +5,7 @@
 #
 #	ktap_begin			the version line
 #	ktap pass|fail|skip NAME [WHY]	one result
+#	ktap_if NAME CONDITION FILE	the result of a condition, for eval; FILE is shown if it does not hold
 #	ktap_of NAME STATUS LOG		the result of a program that has ended with a status and written KTAP to a file: its
 #					subtests; "P F S" in $ktap_said
 #	ktap_end			the plan, and last "N passed, N failed, N skipped"; its status is 0 if and only if something
@@ -28,6 +29,15 @@ ktap() {
 	skip) ktap_skipped=$((ktap_skipped + 1)) && ktap_line ok "$2" "SKIP ${3-}" ;;
 	*) ktap_failed=$((ktap_failed + 1)) && ktap_line 'not ok' "$2" "${3-}" ;;
 	esac
+}
+
+ktap_if() {
+	if eval "$2"; then
+		ktap pass "$1"
+	else
+		sed 's/^/# | /' "$3"
+		ktap fail "$1"
+	fi
 }
 
 ktap_of() {

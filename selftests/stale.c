@@ -45,12 +45,10 @@ static void open_a(FIXTURE_DATA(stale) *self)
 
 static void close_a(FIXTURE_DATA(stale) *self)
 {
-	if (self->p && self->p != MAP_FAILED)
-		munmap(self->p, self->size);
-	if (self->fd >= 0)
-		close(self->fd);
+	char *p = (char *)self->p;
+
+	instance_let_go(&self->fd, &p, self->size);
 	self->p = NULL;
-	self->fd = -1;
 }
 
 /* Each page, or of much memory the ends of each granule. */

@@ -17,12 +17,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/gates/folder" "$work/sound"
 
 ok() { # TEXT CONDITION: passes if it holds
-	if eval "$2"; then
-		ktap pass "$1"
-	else
-		sed 's/^/# | /' "$work/out"
-		ktap fail "$1"
-	fi
+	ktap_if "$1" "$2" "$work/out"
 }
 
 reads() { # NAME EXPECTED TEXT [OPTION]...: what is counted in a document

@@ -16,12 +16,7 @@ trap 'rm -rf "$work"' EXIT
 export work
 
 ok() { # TEXT CONDITION: passes if it holds
-	if eval "$2"; then
-		ktap pass "$1"
-	else
-		sed 's/^/# | /' "$work/out"
-		ktap fail "$1"
-	fi
+	ktap_if "$1" "$2" "$work/out"
 }
 
 # stage NAME TEXT: a script that a table may name
