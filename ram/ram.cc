@@ -193,40 +193,32 @@ Result<MemoryGroup> MemoryGroup::make(int node, Pages count)
 	return MemoryGroup(id);
 }
 
-template <class Visit> Result<> SystemRam::for_each_block(Visit visit) const
-{
-	size_t index = 0;
-
-	for (const Piece &piece : pieces_) {
-		for (u64 done = 0; done < piece.size; done += memory_block_size_bytes())
-			TRY(visit(Address(piece.start + done), index++));
-	}
-	return {};
-}
-
 Result<> SystemRam::put(Use use, Cancellation &cancellation)
 {
-	(void)for_each_block([this](Address start, size_t index) -> Result<> {
-		before_[index] = block::use(start);
-		return {};
-	});
+	for (Block &block : blocks_)
+		block.before = block::use(Address(block.start));
 
-	const Result<> result =
-		for_each_block([this, use, &cancellation](Address start, size_t index) -> Result<> {
-			const Use before = before_[index];
+	const auto change = [use, &cancellation](const Block &block) -> Result<> {
+		const Address start(block.start);
 
-			if (before == use || (before != Use::offline && use == Use::online))
-				return {};
-			if (before != Use::offline)
-				TRY(block::put(start, Use::offline, cancellation));
-			if (use != Use::offline)
-				TRY(block::put(start, use, cancellation));
+		if (block.before == use || (block.before != Use::offline && use == Use::online))
 			return {};
-		});
+		if (block.before != Use::offline)
+			TRY(block::put(start, Use::offline, cancellation));
+		if (use != Use::offline)
+			TRY(block::put(start, use, cancellation));
+		return {};
+	};
 
-	if (!result.ok())
-		restore(cancellation);
-	return result;
+	for (const Block &block : blocks_) {
+		const Result<> changed = change(block);
+
+		if (!changed.ok()) {
+			restore(cancellation);
+			return changed;
+		}
+	}
+	return {};
 }
 
 void SystemRam::restore(const Cancellation &cancellation)
@@ -234,50 +226,55 @@ void SystemRam::restore(const Cancellation &cancellation)
 	/* Long enough but for a lock that is held for long. */
 	const unsigned long end = jiffies + HZ;
 
-	(void)for_each_block([&](Address start, size_t index) -> Result<> {
-		const Use before = before_[index], now = block::use(start);
+	for (const Block &block : blocks_) {
+		const Address start(block.start);
+		const Use now = block::use(start);
 		Result<> result;
 
-		if (now == before)
-			return {};
+		if (now == block.before)
+			continue;
 		if (now != Use::offline)
 			result = block::put_back(start, Use::offline, cancellation, end);
-		if (result.ok() && before != Use::offline)
-			result = block::put_back(start, before, cancellation, end);
+		if (result.ok() && block.before != Use::offline)
+			result = block::put_back(start, block.before, cancellation, end);
 		if (!result.ok())
 			pr_warn("memory block at %#llx is %s now: error %d\n", start.n,
 				block::name(block::use(start)), result.errno_value());
-		return {};
-	});
+	}
 }
 
-Result<> SystemRam::add_pieces(Cancellation &cancellation)
+Result<> SystemRam::add_blocks(Cancellation &cancellation)
 {
 	const mhp_t on_memory = compat::memmap_on_memory();
+	const u64 size = memory_block_size_bytes();
 
-	for (Piece &piece : pieces_) {
-		if (piece.added)
+	for (Block &block : blocks_) {
+		if (block.added)
 			continue;
 		TRY(block::await_lock(cancellation));
 
 		const Adding offline;
 
 		touched_ |= on_memory != MHP_NONE;
-		TRY(check(add_memory_driver_managed(group_.get(), piece.start, piece.size,
-						    resource_name, MHP_NID_IS_MGID | on_memory)));
-		piece.added = touched_ = true;
+		/* Side by side they are one resource, as if they had been added at once. */
+		TRY(check(add_memory_driver_managed(group_.get(), block.start, size, resource_name,
+						    MHP_NID_IS_MGID | MHP_MERGE_RESOURCE |
+							    on_memory)));
+		block.added = touched_ = true;
 	}
 	return {};
 }
 
-Result<> SystemRam::remove_pieces(Cancellation &cancellation)
+Result<> SystemRam::remove_blocks(Cancellation &cancellation)
 {
-	for (Piece &piece : pieces_) {
-		if (!piece.added)
+	const u64 size = memory_block_size_bytes();
+
+	for (Block &block : blocks_) {
+		if (!block.added)
 			continue;
 		TRY(block::await_lock(cancellation));
-		TRY(check(offline_and_remove_memory(piece.start, piece.size)));
-		piece.added = false;
+		TRY(check(offline_and_remove_memory(block.start, size)));
+		block.added = false;
 	}
 	return {};
 }
@@ -285,14 +282,14 @@ Result<> SystemRam::remove_pieces(Cancellation &cancellation)
 Result<> SystemRam::add(const RequestedUse &requested, Cancellation &cancellation)
 {
 	const bool was_whole = is_whole();
-	Result<> added = add_pieces(cancellation);
+	Result<> added = add_blocks(cancellation);
 
 	/* What the kernel had before stays as it is, unless something else is wished for. */
 	if (added.ok() && (requested.stated || !was_whole))
 		added = put(requested.use, cancellation);
 	/* Whoever asks held() sees what is left. */
 	if (!added.ok() && !was_whole)
-		(void)remove_pieces(cancellation);
+		(void)remove_blocks(cancellation);
 	return added;
 }
 
@@ -302,12 +299,12 @@ Result<> SystemRam::remove(Cancellation &cancellation)
 		return {};
 	TRY(put(Use::offline, cancellation));
 
-	const Result<> removed = remove_pieces(cancellation);
+	const Result<> removed = remove_blocks(cancellation);
 
 	if (!removed.ok()) {
 		/* Somebody has put a block online again, or cannot be waited for. */
-		if (!add_pieces(cancellation).ok())
-			pr_warn("memory at %#llx could not be added again\n", pieces_[0].start);
+		if (!add_blocks(cancellation).ok())
+			pr_warn("memory at %#llx could not be added again\n", blocks_[0].start);
 		restore(cancellation);
 	}
 	return removed;
@@ -316,13 +313,9 @@ Result<> SystemRam::remove(Cancellation &cancellation)
 bool SystemRam::online() const
 {
 	/* A block is online as a whole or not at all. */
-	for (const Piece &piece : pieces_) {
-		if (!piece.added)
-			continue;
-		for (u64 done = 0; done < piece.size; done += memory_block_size_bytes()) {
-			if (pfn_to_online_page(Pfn::from_bytes(piece.start + done).n))
-				return true;
-		}
+	for (const Block &block : blocks_) {
+		if (block.added && pfn_to_online_page(Pfn::from_bytes(block.start).n))
+			return true;
 	}
 	return false;
 }
@@ -339,14 +332,16 @@ Result<Box<SystemRam>> SystemRam::make(int node, const Array<Extent> &blocks)
 
 	NodeType type = TRY(NodeType::make(node));
 	MemoryGroup group = TRY(MemoryGroup::make(node, size));
-	Array<Piece> pieces = TRY(Array<Piece>::make(blocks.count()));
-	Array<Use> before = TRY(Array<Use>::make(size.bytes() / memory_block_size_bytes()));
-	Piece *next = pieces.begin();
+	Array<Block> single = TRY(Array<Block>::make(size.bytes() / memory_block_size_bytes()));
+	Block *next = single.begin();
 
-	for (const Extent &extent : blocks)
-		*next++ = {.start = extent.pfn.bytes(), .size = extent.count.bytes()};
+	for (const Extent &extent : blocks) {
+		for (u64 at = extent.pfn.bytes(); at < extent.pfn_end().bytes();
+		     at += memory_block_size_bytes())
+			*next++ = {.start = at};
+	}
 
-	return Box<SystemRam>::make(move(type), move(group), move(pieces), move(before));
+	return Box<SystemRam>::make(move(type), move(group), move(single));
 }
 
 namespace {

@@ -73,13 +73,19 @@ private:
  * Memory that the kernel can have as System RAM. The kernel may refuse to give it back, so an end
  * cannot do that: it must have been given back before (held() is false).
  *
- * INVARIANT: exactly the pieces that say so are the kernel's; none is when this is destroyed.
+ * The kernel gets it block by block. Of a range that it has not enough memory for struct pages for
+ * it keeps the sections that it has added before, and nobody can have them until a reboot. A block
+ * is a section, but for machines with 64 GiB or more, where it may be several.
+ *
+ * INVARIANT: exactly the blocks that say so are the kernel's; none is when this is destroyed.
  */
 class SystemRam : NoCopy {
-	struct Piece {
+	struct Block {
+		/* Address of its first byte. */
 		u64 start;
-		u64 size;
 		bool added;
+		/* What it was used for before a change that may have to be undone. */
+		Use before;
 	};
 
 public:
@@ -91,9 +97,8 @@ public:
 	 */
 	[[nodiscard]] static Result<Box<SystemRam>> make(int node, const Array<Extent> &blocks);
 
-	SystemRam(NodeType &&type, MemoryGroup &&group, Array<Piece> &&pieces, Array<Use> &&before)
-		: type_(move(type)), group_(move(group)), pieces_(move(pieces)),
-		  before_(move(before))
+	SystemRam(NodeType &&type, MemoryGroup &&group, Array<Block> &&blocks)
+		: type_(move(type)), group_(move(group)), blocks_(move(blocks))
 	{}
 	~SystemRam() { WARN_ON(held()); }
 
@@ -126,8 +131,8 @@ public:
 	/** held() - whether the kernel has any of it. */
 	[[nodiscard]] bool held() const
 	{
-		for (const Piece &piece : pieces_) {
-			if (piece.added)
+		for (const Block &block : blocks_) {
+			if (block.added)
 				return true;
 		}
 		return false;
@@ -141,28 +146,24 @@ private:
 	/** is_whole() - whether the kernel has all of it. */
 	[[nodiscard]] bool is_whole() const
 	{
-		for (const Piece &piece : pieces_) {
-			if (!piece.added)
+		for (const Block &block : blocks_) {
+			if (!block.added)
 				return false;
 		}
 		return true;
 	}
-	/** add_pieces() - those that are not added. */
-	[[nodiscard]] Result<> add_pieces(Cancellation &cancellation);
-	/** remove_pieces() - those that are added; no block of them is online. */
-	[[nodiscard]] Result<> remove_pieces(Cancellation &cancellation);
-	/** put() - every block to @use, and what each was used for into before_; or none. */
+	/** add_blocks() - those that are not added. */
+	[[nodiscard]] Result<> add_blocks(Cancellation &cancellation);
+	/** remove_blocks() - those that are added; none is online. */
+	[[nodiscard]] Result<> remove_blocks(Cancellation &cancellation);
+	/** put() - every block to @use, and note what each was used for; or none. */
 	[[nodiscard]] Result<> put(Use use, Cancellation &cancellation);
 	/** restore() - every block to what it was used for before, as far as that can be had. */
 	void restore(const Cancellation &cancellation);
-	/** for_each_block() - @visit(its first byte, its place in before_) until that fails. */
-	template <class Visit> Result<> for_each_block(Visit visit) const;
 
 	const NodeType type_;
 	const MemoryGroup group_;
-	Array<Piece> pieces_;
-	/* One for each block of memory. */
-	Array<Use> before_;
+	Array<Block> blocks_;
 	bool touched_ = false;
 };
 

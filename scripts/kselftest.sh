@@ -160,7 +160,7 @@ machines=(
 	"failure window, hmem|--memory=hmem --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=hmem|failure_window|UNIDAX_HURRY=0"
 	"unwind, reserved|--memory=reserved --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=reserved|unwind|UNIDAX_HURRY=1"
 	"failure window, reserved|--memory=reserved --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=reserved|failure_window|UNIDAX_HURRY=0"
-	"fail_nth|--memory=reserved --mem-size=64M --ram=1G --allow-log=^kmemleak:.Cannot.allocate --allow-log=^WARNING:.*at.kernel/jump_label.c --allow-log=^WARNING:.*at.kernel/trace/trace_events.c --allow-log=^WARNING:.*at.arch/x86/mm/init_64.c|none|UNIDAX_EXPECT_PROVIDERS=reserved|fail_nth|UNIDAX_EXPECT_FAULTS=1"
+	"fail_nth|--memory=reserved --mem-size=256M --ram=1G --allow-log=^kmemleak:.Cannot.allocate --allow-log=^WARNING:.*at.kernel/jump_label.c --allow-log=^WARNING:.*at.kernel/trace/trace_events.c --allow-log=^WARNING:.*at.arch/x86/mm/init_64.c|none|UNIDAX_EXPECT_PROVIDERS=reserved|fail_nth|UNIDAX_EXPECT_FAULTS=1"
 	"resize, hmem|--memory=hmem --mem-size=1G --load|loaded|UNIDAX_EXPECT_ALIGNS=2097152|subdivide resize_cost"
 	"resize, reserved|--memory=reserved --mem-size=280M|resize|UNIDAX_EXPECT_ALIGNS=4096 2097152|subdivide uevents security resize_live resize_pins resize_model fault_around|UNIDAX_OPS=400"
 	"resize, delayed faults|--memory=reserved --mem-size=280M|delayed|UNIDAX_EXPECT_ALIGNS=4096 2097152|resize_race_delayed fault_around"

@@ -14,8 +14,8 @@
  * It needs a kernel with fault injection and kmemleak (scripts/debug-kernel.sh).
  *
  * Environment:
- *   UNIDAX_FAIL_EVERY	of the allocations of loads, which are hundreds and take long, fail
- *			only every so-maniest (11; 1: all)
+ *   UNIDAX_FAIL_EVERY	of the allocations of loads and of a change of mode, which are hundreds
+ *			and take long, fail only every so-maniest (11; 1: all)
  *   UNIDAX_EXPECT_FAULTS	the kernel has all that, so that its absence is a failure
  */
 #define _GNU_SOURCE
@@ -34,6 +34,9 @@
 #define KMEMLEAK "/sys/kernel/debug/kmemleak"
 
 #define REGION_SIZE MIB(32)
+/* For what becomes System RAM, whole memory blocks. */
+#define MEMORY_BLOCKS "/sys/devices/system/memory"
+#define RAM_SIZE MIB(256)
 
 FIXTURE(fail_nth) {
 	struct image core, provider;
@@ -158,6 +161,7 @@ struct operation {
 	int (*undo)(state *);	/* of the deed */
 	int (*after)(state *);	/* undoes before */
 	int errors[6];		/* documented */
+	bool (*halfway)(void);	/* documented: it may end there, and be asked to go on */
 };
 
 static int nothing(state *self)
@@ -440,11 +444,78 @@ static int after_ioctl_shrink(state *self)
 	return ret;
 }
 
+/* A region is there that can become System RAM; all of it is the device's. */
+static int make_blocks(state *self)
+{
+	int ret = load_both(self);
+
+	if (!ret && !dax_find(0, &self->dev))
+		ret = -ENODEV;
+	return ret;
+}
+
+static int before_mode(state *self)
+{
+	return attribute_open(self, "mode");
+}
+
+static int to_ram(state *self)
+{
+	return attribute_write(self, "system-ram");
+}
+
+static int to_unused_ram(state *self)
+{
+	return attribute_write(self, "system-ram offline");
+}
+
+static int to_device(state *self)
+{
+	return attribute_write(self, "devdax");
+}
+
+static int before_unused_to_device(state *self)
+{
+	int ret = before_mode(self);
+
+	return ret ? ret : to_unused_ram(self);
+}
+
+static int before_to_device(state *self)
+{
+	int ret = before_mode(self);
+
+	return ret ? ret : to_ram(self);
+}
+
+/* The kernel has given the memory back, and nobody has it. */
+static bool nobody_has_it(void)
+{
+	char line[256];
+	bool found = false;
+	FILE *f = fopen("/proc/iomem", "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		found |= !!strstr(line, "System RAM (unidax)");
+	if (f)
+		fclose(f);
+	return f && !found;
+}
+
+static int after_to_device(state *self)
+{
+	int ret = to_device(self);
+
+	attribute_close(self);
+	return ret;
+}
+
 /*
  * The errors are those of core/provider.h, of Documentation/ABI/testing and of the
  * manual pages of the system calls; a write to any attribute needs a buffer. That the
  * range is in use is also what the kernel's __request_region() says by NULL when it has
- * no memory.
+ * no memory; that an argument is invalid, its device_add() when it has none for a
+ * name; that it is not permitted, KASAN when it has none for the shadow of a block.
  */
 static const struct operation
 	module_operations[] = {
@@ -467,6 +538,16 @@ static const struct operation
 		  { ENOMEM } },
 		{ "shrink by ioctl", before_ioctl_shrink, ioctl_shrink, ioctl_grow,
 		  after_ioctl_shrink, { ENOMEM } },
+	},
+	mode_operations[] = {
+		{ "unused System RAM by mode", before_mode, to_unused_ram, to_device,
+		  attribute_close, { ENOMEM, EEXIST, EINVAL } },
+		{ "device of unused System RAM by mode", before_unused_to_device, to_device,
+		  to_unused_ram, after_to_device, { ENOMEM }, nobody_has_it },
+		{ "System RAM by mode", before_mode, to_ram, to_device, attribute_close,
+		  { ENOMEM, EEXIST, EINVAL, EPERM } },
+		{ "device of System RAM by mode", before_to_device, to_device, to_ram,
+		  after_to_device, { ENOMEM }, nobody_has_it },
 	};
 
 /* --- the sweep --------------------------------------------------------- */
@@ -575,6 +656,8 @@ static const char *sweep(state *self, const struct operation *op, int first, int
 					 strerror(-ret));
 			break;
 		} else {
+			const bool half = ret && op->halfway && op->halfway();
+
 			tally->steps++;
 			tally->failed += !!ret;
 			tally->tolerated += !ret;
@@ -582,10 +665,10 @@ static const char *sweep(state *self, const struct operation *op, int first, int
 			if (ret && !documented(op, -ret))
 				snprintf(why, sizeof(why), "%s: allocation %d: %s is not documented",
 					 op->name, nth, strerror(-ret));
-			else if (ret && !same_soon(before, picture))
+			else if (ret && !half && !same_soon(before, picture))
 				snprintf(why, sizeof(why), "%s: allocation %d: %s, but not as before",
 					 op->name, nth, strerror(-ret));
-			else if (ret && tally->failed % RETRY_EVERY)
+			else if (ret && !half && tally->failed % RETRY_EVERY)
 				continue;
 			else if (ret && op->deed(self))
 				snprintf(why, sizeof(why), "%s: allocation %d: not even the next time",
@@ -624,7 +707,9 @@ static int every_of(const struct operation *op)
 	const char *text = getenv("UNIDAX_FAIL_EVERY");
 	int every = text ? atoi(text) : 11;
 
-	return every > 1 && !strncmp(op->name, "load", 4) ? every : 1;
+	if (strncmp(op->name, "load", 4) && !strstr(op->name, " by mode"))
+		return 1;
+	return every > 1 ? every : 1;
 }
 
 #define SWEEP(_op) do {								\
@@ -759,6 +844,31 @@ TEST_F_TIMEOUT(fail_nth, device, 900)
 	for (i = 0; i < ARRAY_SIZE(device_operations); i++)
 		SWEEP(&device_operations[i]);
 	NO_LEAKS(device_operations);
+	self->dev.name[0] = '\0';
+	ASSERT_EQ(0, drop_region(self));
+}
+
+TEST_F_TIMEOUT(fail_nth, mode, 900)
+{
+	unsigned long long start, size;
+	static char text[64];
+	unsigned int i;
+
+	REQUIRE_FAULTS();
+	if (strcmp(variant->align, "2M"))
+		SKIP(return, "memory blocks are whole chunks of any page size");
+	ASSERT_TRUE(reserved_range(&start, &size));
+	if (access(MEMORY_BLOCKS, F_OK) || size < RAM_SIZE)
+		SKIP(return, "no memory hotplug, or no two memory blocks of memory");
+	ASSERT_EQ(0, sysfs_write(MEMORY_BLOCKS "/auto_online_blocks", "offline"));
+	snprintf(text, sizeof(text), "range=%#lx@%#llx,align=%s,node=0", RAM_SIZE, start,
+		 variant->align);
+	parameters = text;
+	ASSERT_EQ(0, make_blocks(self));
+	forget_leaks();
+	for (i = 0; i < ARRAY_SIZE(mode_operations); i++)
+		SWEEP(&mode_operations[i]);
+	NO_LEAKS(mode_operations);
 	self->dev.name[0] = '\0';
 	ASSERT_EQ(0, drop_region(self));
 }
