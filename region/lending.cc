@@ -200,8 +200,12 @@ Result<> Allocation::lend(ram::RequestedUse requested, Cancellation &cancellatio
 
 Result<> Allocation::give_to_kernel(ram::RequestedUse requested, Cancellation &cancellation)
 {
-	for (const Extent &blocks : loan_->blocks)
-		region_.backing().unmap_chunks(blocks);
+	{
+		MutexGuard guard(region_.cleaner().maps_lock());
+
+		for (const Extent &blocks : loan_->blocks)
+			region_.backing().unmap_chunks(blocks);
+	}
 	/* From here on no page of it can be reported as bad to us. */
 	for (const Extent &blocks : loan_->blocks) {
 		if (bad_pages->any(blocks.pfn, blocks.count))
@@ -220,8 +224,12 @@ Result<> Allocation::take_back(Cancellation &asking, const Cancellation &clearin
 	TRY(memory.remove(asking));
 	for (const Extent &blocks : loan_->blocks)
 		TRY(region_.cover(blocks));
-	for (const Extent &blocks : loan_->blocks)
-		TRY(backing.map_chunks(blocks));
+	{
+		MutexGuard guard(region_.cleaner().maps_lock());
+
+		for (const Extent &blocks : loan_->blocks)
+			TRY(backing.map_chunks(blocks));
+	}
 	if (memory.touched()) {
 		/* What was the kernel's is nobody's to keep. */
 		for (const Extent &blocks : loan_->blocks)

@@ -58,6 +58,7 @@ Region::Region(const Spec &spec, Box<Backing> backing, StaleMemory::Bits stale,
 	: spec_(spec), backing_(move(backing)), place_(move(place)), registration_(registration),
 	  stale_(first_page(spec), Pages::from_bytes(spec.size), compound(spec), spec.persistent,
 		 move(stale)),
+	  cleaner_(stale_, *backing_, spec.numa_node, spec.id),
 	  clearing_(spec.keep ? Clearing::keep : usual_clearing()), lock_("unidax_region", lock_key)
 {
 	kref_init(&refs_);
@@ -120,6 +121,7 @@ void remove(Ref<Region> region)
 
 	region->backing_->set_watcher(nullptr);
 	region->directory_ = {};
+	region->cleaner_.end();
 	if (!region->busy()) {
 		event::region(spec.id, spec.start, spec.size, UNIDAX_REMOVED);
 	} else {

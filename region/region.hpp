@@ -11,6 +11,7 @@
 #include "core/cxx/ref.hpp"
 #include "core/cxx/unit.hpp"
 #include "core/memory/backing.hpp"
+#include "core/memory/cleaner.hpp"
 #include "core/memory/stale.hpp"
 #include "ram/ram.hpp"
 
@@ -382,6 +383,9 @@ public:
 	[[nodiscard]] StaleMemory &stale() { return stale_; }
 	[[nodiscard]] const StaleMemory &stale() const { return stale_; }
 
+	/** cleaner() - what clears it ahead of that. */
+	[[nodiscard]] Cleaner &cleaner() { return cleaner_; }
+
 	/** clearing() - what becomes of what an instance gives back. */
 	[[nodiscard]] Clearing clearing() const { return READ_ONCE(clearing_); }
 	/** usual_clearing() - what that is when nobody has said otherwise. */
@@ -478,6 +482,7 @@ private:
 	Box<quarantine::Place> place_;
 	Registration &registration_;
 	StaleMemory stale_;
+	Cleaner cleaner_;
 	Clearing clearing_;
 	Mutex lock_;
 	/*

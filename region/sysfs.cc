@@ -73,6 +73,22 @@ ssize_t stale_show(Region &region, char *buffer)
 	return sysfs_emit(buffer, "%llu\n", region.stale().bytes());
 }
 
+ssize_t clean_rate_show(Region &region, char *buffer)
+{
+	return sysfs_emit(buffer, "%llu\n", region.cleaner().rate());
+}
+
+Result<> clean_rate_store(Region &region, const char *text)
+{
+	u64 rate;
+
+	TRY(check(kstrtoull(text, 0, &rate)));
+	/* There the bytes are somebody's who comes again. */
+	if (rate && region.spec().finds_content())
+		return Error(-EPERM);
+	return region.cleaner().set_rate(rate);
+}
+
 /* As block/badblocks.c prints it: FIRST COUNT, in sectors of the region, a line for each run. */
 ssize_t badblocks_show(Region &region, char *buffer)
 {
@@ -106,11 +122,14 @@ constinit kobj_attribute available_size =
 
 constinit kobj_attribute clear = Attributes::both<clear_show, clear_store>("clear", 0644);
 constinit kobj_attribute stale = Attributes::readable<stale_show>("stale", 0444);
+constinit kobj_attribute clean_rate =
+	Attributes::both<clean_rate_show, clean_rate_store>("clean_rate", 0644);
 constinit kobj_attribute badblocks = Attributes::readable<badblocks_show>("badblocks", 0444);
 
 constinit attribute *attributes[] = {
-	&id.attr,    &size.attr,  &align.attr,	   &available_size.attr,
-	&clear.attr, &stale.attr, &badblocks.attr, nullptr,
+	&id.attr,    &size.attr,  &align.attr,	    &available_size.attr,
+	&clear.attr, &stale.attr, &clean_rate.attr, &badblocks.attr,
+	nullptr,
 };
 } // namespace
 

@@ -4,7 +4,8 @@
  * cleared when somebody first gets at it, a granule at a time, whichever way that is:
  * a touch, a touch beside it, a copy by the kernel, a page that somebody else takes.
  * What is only read reads as zeros. Two at once clear it once, so that neither loses
- * what the other stored; who is killed or loses the memory meanwhile does not wait.
+ * what the other stored; who is killed or loses the memory meanwhile does not wait. The
+ * cleaner, which clears ahead if it is told to, is one more of those.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -115,6 +116,7 @@ FIXTURE_TEARDOWN(stale)
 	if (!self->region.dir[0])
 		return;
 	close_a(self);
+	region_write(&self->region, "clean_rate", "0");
 	region_write(&self->region, "clear", "1");
 	EXPECT_EQ(0, region_restore(&self->region));
 	EXPECT_TRUE(region_adds_up(&self->region));
@@ -367,37 +369,45 @@ static void *store_in_each(void *arg)
 	return NULL;
 }
 
+/* How many stores of many into the same granules were lost; they are zero again then. */
+static int lost_stores(FIXTURE_DATA(stale) *self)
+{
+	struct crowd crowd = { .p = self->p, .granule = self->granule };
+	struct member members[CROWD];
+	int i, lost = 0;
+	unsigned long at;
+
+	/* Of one large page, a part: the first touch clears all of it. */
+	crowd.size = self->size == GIB(1) ? MIB(16) : self->size;
+	pthread_barrier_init(&crowd.start, NULL, CROWD);
+	for (i = 0; i < CROWD; i++) {
+		members[i] = (struct member){ .crowd = &crowd, .number = i };
+		if (pthread_create(&members[i].thread, NULL, store_in_each, &members[i]))
+			return -1;
+	}
+	for (i = 0; i < CROWD; i++)
+		pthread_join(members[i].thread, NULL);
+	pthread_barrier_destroy(&crowd.start);
+	for (at = 0; at < crowd.size; at += self->granule)
+		for (i = 0; i < CROWD; i++) {
+			unsigned char *byte = self->p + at + place_of(&crowd, i);
+
+			lost += *byte != i + 1;
+			*byte = 0;
+		}
+	return lost;
+}
+
 TEST_F(stale, nobody_loses_a_store)
 {
-	struct crowd crowd = { .granule = self->granule };
-	struct member members[CROWD];
-	unsigned long at;
-	int i, round;
+	int round;
 
 	REQUIRE_STALE();
-	pthread_barrier_init(&crowd.start, NULL, CROWD);
 	for (round = 0; round < (variant->align == GIB(1) ? 1 : 4); round++) {
-		crowd.p = self->p;
-		/* Of one large page, a part: the first touch clears all of it. */
-		crowd.size = variant->align == GIB(1) ? MIB(16) : self->size;
-		for (i = 0; i < CROWD; i++) {
-			members[i] = (struct member){ .crowd = &crowd, .number = i };
-			ASSERT_EQ(0, pthread_create(&members[i].thread, NULL, store_in_each,
-						    &members[i]));
-		}
-		for (i = 0; i < CROWD; i++)
-			pthread_join(members[i].thread, NULL);
-		for (at = 0; at < crowd.size; at += self->granule)
-			for (i = 0; i < CROWD; i++) {
-				unsigned char *byte = self->p + at + place_of(&crowd, i);
-
-				ASSERT_EQ(i + 1, *byte);
-				*byte = 0;
-			}
+		EXPECT_EQ(0, lost_stores(self));
 		EXPECT_NOTHING_OLD();
 		ASSERT_TRUE(change_hands(self));
 	}
-	pthread_barrier_destroy(&crowd.start);
 }
 
 /* Who touches the end of a large page; it is in the middle of the clearing when this returns. */
@@ -446,6 +456,82 @@ TEST_F(stale, taken_away_while_it_is_cleared)
 	EXPECT_CLEARED(0);
 	ASSERT_EQ(0, dax_resize(self->a, self->size));
 	EXPECT_NOTHING_OLD();
+}
+
+/* --- ahead of the first use -------------------------------------------- */
+
+/* MiB for each second. */
+#define AS_FAST_AS_CAN_BE "1000000"
+
+/* Whether no more than so many bytes are stale, at last. */
+static bool cleaned_to(const struct region *region, unsigned long bytes)
+{
+	const double until = seconds() + 30 * UNIDAX_PATIENCE;
+
+	while (stale_bytes(region) > bytes && seconds() < until)
+		nap_ms(10);
+	return stale_bytes(region) <= bytes;
+}
+
+TEST_F(stale, cleaned_ahead)
+{
+	REQUIRE_STALE();
+	EXPECT_EQ(0, region_number(&self->region, "clean_rate"));
+	EXPECT_EQ(-EINVAL, region_write(&self->region, "clean_rate", "fast"));
+	EXPECT_EQ(-EINVAL, region_write(&self->region, "clean_rate", "-1"));
+	EXPECT_EQ(-ERANGE, region_write(&self->region, "clean_rate", "%lu", GIB(1) + 1));
+	EXPECT_EQ(0, region_number(&self->region, "clean_rate"));
+
+	/* What somebody holds and has not touched yet. */
+	ASSERT_EQ(0, region_write(&self->region, "clean_rate", AS_FAST_AS_CAN_BE));
+	EXPECT_EQ(1000000, region_number(&self->region, "clean_rate"));
+	EXPECT_TRUE(cleaned_to(&self->region, 0));
+	EXPECT_NOTHING_OLD();
+
+	/* What nobody holds, and becomes stale while it looks on. */
+	store_old(self->p, self->size, self->granule);
+	ASSERT_EQ(0, dax_resize(self->a, 0));
+	EXPECT_TRUE(cleaned_to(&self->region, 0));
+	ASSERT_EQ(0, region_write(&self->region, "clean_rate", "0"));
+	ASSERT_EQ(0, dax_resize(self->a, self->size));
+	EXPECT_EQ(0, stale_bytes(&self->region));
+	EXPECT_NOTHING_OLD();
+}
+
+TEST_F(stale, cleaned_at_the_rate_that_is_asked_for)
+{
+	const unsigned long some = MIB(4);
+	double began, took;
+	unsigned long left;
+
+	REQUIRE_STALE();
+	if (self->before < 2 * some)
+		SKIP(return, "the rest of the region is clean already");
+	began = seconds();
+	ASSERT_EQ(0, region_write(&self->region, "clean_rate", "1"));
+	EXPECT_TRUE(cleaned_to(&self->region, self->before - some));
+	took = seconds() - began;
+	ASSERT_EQ(0, region_write(&self->region, "clean_rate", "0"));
+	left = stale_bytes(&self->region);
+	/* It is a granule ahead at most, and what stops it may come late. */
+	EXPECT_LE(self->before - left, MIB(1) * (unsigned long)(took + 2) + self->granule);
+	nap_ms(50);
+	EXPECT_EQ(left, stale_bytes(&self->region));
+	EXPECT_NOTHING_OLD();
+}
+
+TEST_F(stale, nobody_loses_a_store_to_the_cleaner)
+{
+	int round;
+
+	REQUIRE_STALE();
+	for (round = 0; round < (variant->align == GIB(1) ? 1 : 4); round++) {
+		ASSERT_EQ(0, region_write(&self->region, "clean_rate", AS_FAST_AS_CAN_BE));
+		EXPECT_EQ(0, lost_stores(self));
+		EXPECT_NOTHING_OLD();
+		ASSERT_EQ(0, region_write(&self->region, "clean_rate", "0"));
+		ASSERT_TRUE(change_hands(self));
+	}
 }
 
 /* --- what is stale, and what root may say ------------------------------ */

@@ -166,6 +166,7 @@ FIXTURE_TEARDOWN(system_ram)
 		close(self->fd);
 	if (!self->ready || !loaded_provider())
 		return;
+	region_write(&self->region, "clean_rate", "0");
 	if (mode_is(self->a, "system-ram"))
 		EXPECT_EQ(0, set_mode(self->a, "devdax"));
 	EXPECT_EQ(0, region_restore(&self->region));
@@ -310,6 +311,45 @@ TEST_F_TIMEOUT(system_ram, there_and_back, 120)
 	EXPECT_EQ(total, mem_total(-1));
 	EXPECT_USABLE_AND_CLEAN();
 	munmap(p, used);
+}
+
+/* What is stale before the kernel gets it stays so, and is not cleared under its hands. */
+TEST_F(system_ram, the_cleaner_keeps_off)
+{
+	const double until = seconds() + 60 * UNIDAX_PATIENCE;
+	const size_t used = MIB(32);
+	int node, round;
+	char *p;
+
+	REQUIRE_RAM();
+	node = dax_number(self->a, "target_node");
+	p = MAP();
+	fill(p, SIZE, 1);
+	munmap(p, SIZE);
+	ASSERT_EQ(0, dax_resize(self->a, 0));
+	ASSERT_EQ(0, dax_resize(self->a, SIZE));
+	ASSERT_EQ(0, put_to_use(self));
+	p = mmap(NULL, used, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, bind_to(p, used, node));
+	fill(p, used, 2);
+
+	ASSERT_EQ(0, region_write(&self->region, "clean_rate", "1000000"));
+	while (region_number(&self->region, "stale") > SIZE && seconds() < until)
+		nap_ms(10);
+	nap_ms(200);
+	EXPECT_EQ(SIZE, region_number(&self->region, "stale"));
+	EXPECT_EQ(used, differs(p, used, 2));
+	munmap(p, used);
+
+	/* There and back under its eyes. */
+	for (round = 0; round < 3; round++) {
+		ASSERT_EQ(0, set_mode(self->a, "devdax"));
+		ASSERT_EQ(0, set_mode(self->a, UNUSED));
+	}
+	ASSERT_EQ(0, set_mode(self->a, "devdax"));
+	EXPECT_USABLE_AND_CLEAN();
+	EXPECT_EQ(0, region_write(&self->region, "clean_rate", "0"));
 }
 
 /* --- beside the kernel's own driver ------------------------------------- */

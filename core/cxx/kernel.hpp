@@ -70,6 +70,7 @@ extern "C" {
 #include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/file.h>
+#include <linux/freezer.h>
 #include <linux/fs.h>
 #include <linux/gfp.h>
 #include <linux/highmem.h>
@@ -81,6 +82,7 @@ extern "C" {
 #include <linux/kobject.h>
 #include <linux/kref.h>
 #include <linux/kstrtox.h>
+#include <linux/kthread.h>
 #include <linux/libnvdimm.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>

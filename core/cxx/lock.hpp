@@ -11,9 +11,11 @@
  *       cdev: Instance::change_lock_  one change of an instance at a time
  *         device_hotplug_lock and what is below it (the kernel's: adding and removing System RAM)
  *         region: Region::lock_       which part of a region is given out
+ *           core: Cleaner::maps_lock_  page maps go and come, or memory is cleared ahead
  *           core: Revocable           the fault lock: faults share it, shrink and revoke exclude
  *             core: StaleMemory::locks_ who clears a piece of memory
  *             i_mmap_rwsem, page-table lock (the kernel's)
+ *   core: Cleaner::thread_lock_       whether there is a cleaner; waits for its end
  *   cdev: State::minors (CyclicIds)   innermost: which number comes next
  *   mf_mutex (the kernel's)           a memory failure takes the fault lock inside, exclusively;
  *                                     i_mmap_rwsem, shared; alloc_lock of tasks; what

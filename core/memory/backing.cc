@@ -243,6 +243,17 @@ void Backing::unmap_chunks(const Extent &extent)
 	unmap(chunks.first, chunks.end);
 }
 
+bool Backing::is_mapped(const Extent &extent)
+{
+	const Chunks chunks = chunks_of(extent);
+
+	for (const Chunk *chunk = chunks.first; chunk != chunks.end; chunk++) {
+		if (!chunk->backing)
+			return false;
+	}
+	return true;
+}
+
 Result<> Backing::map_chunks(const Extent &extent)
 {
 	const Chunks chunks = chunks_of(extent);

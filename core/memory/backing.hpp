@@ -111,6 +111,11 @@ public:
 	 */
 	[[nodiscard]] Extent whole_blocks(const Extent &extent) const;
 	/**
+	 * is_mapped() - whether page maps cover all of @extent.
+	 * Context: process context; none is taken down or made meanwhile.
+	 */
+	[[nodiscard]] bool is_mapped(const Extent &extent);
+	/**
 	 * unmap_chunks() - take down the page maps under @extent, whole chunks; those that are
 	 * there.
 	 * Context: process context, sleeps. No page of it is associated, in use, or can be reached.

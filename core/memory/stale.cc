@@ -31,6 +31,19 @@ Pages StaleMemory::alike(Pfn first, Pages count) const
 	return found < end ? pfn_of(found) - first : count;
 }
 
+Extent StaleMemory::next(Pfn from) const
+{
+	const unsigned long at =
+		from < start_ ? 0 : find_next_bit(bits_.begin(), count_, index(from));
+
+	if (count_ <= at)
+		return {.pgoff = {}, .pfn = start_, .count = {}};
+
+	const Pfn first = pfn_of(at);
+
+	return {.pgoff = {}, .pfn = first, .count = pfn_of(first_piece(at, count_).end) - first};
+}
+
 u64 StaleMemory::bytes() const
 {
 	return Pages{bitmap_weight(bits_.begin(), count_) << shift_}.bytes();

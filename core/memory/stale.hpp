@@ -76,6 +76,13 @@ public:
 	 */
 	[[nodiscard]] Pages alike(Pfn first, Pages count) const;
 
+	/**
+	 * next() - pages at @from or behind it that are cleared under one lock, the first of them
+	 * stale; if there are none, no pages at the start of all.
+	 * Context: any; they may not be stale any more when this returns.
+	 */
+	[[nodiscard]] Extent next(Pfn from) const;
+
 	/** bytes() - how much is stale. Context: any; it changes meanwhile. */
 	[[nodiscard]] u64 bytes() const;
 

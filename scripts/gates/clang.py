@@ -76,6 +76,8 @@ MUTANTS = [
     ("core/registration.cc", "MutexGuard guard(lock_);", "lock_.lock();", "mutex 'lock_' is still held"),
     ("ram/ram.cc", "MutexGuard guard(types_lock);", "", "variable 'other_types' requires holding mutex 'types_lock'"),
     ("core/cxx/cancellation.cc", "SpinLockGuard guard(lock_);", "", "variable 'inside_' requires holding spinlock 'lock_'"),
+    ("core/memory/cleaner.cc", "MutexGuard guard(maps_lock_);", "", "variable 'at_' requires holding mutex 'maps_lock_'"),
+    ("core/memory/cleaner.cc", "MutexGuard guard(thread_lock_);", "", "variable 'thread_' requires holding mutex 'thread_lock_'"),
     ("core/memory/backing.cc", "MutexGuard guard(watcher_lock_);", "", "variable 'watcher_' requires holding mutex 'watcher_lock_'"),
 ]
 
