@@ -34,7 +34,7 @@ mutants=(
 	"reference|last reference to a counted object|core/cxx/ref.hpp|s/^\t\t\tRefTraits<T>::put(\*object_);/\t\t\t(void)object_;/|load_unload"
 	"growth|memory of a growth that failed|region/space.cc|/^Extension::~Extension/,/^}/s/^\tif (allocation_)/\tif (false)/|unwind"
 	"cut|memory that a shrink took away|region/space.cc|/^Cut::~Cut/,/^}/s/^\tif (committed_)/\tif (false)/|subdivide resize_live"
-	"lease|memory of a deleted instance|region/space.cc|/^Allocation::~Allocation/,/^}/s/^\tregion_.return_extents(extents_);//|subdivide load_unload"
+	"lease|memory of a deleted instance|region/space.cc|/^Allocation::~Allocation/,/^}/s/^\tregion_.return_extents(extents_);//|unwind"
 	"driver|platform driver|providers/hmem/ranges.hpp|s/^class RegisteredDriver .*/inline void keep(platform_driver *) {}\n&/;s/, platform_driver_unregister>/, keep>/|load_unload"
 	"look-again|second look at a range that is still in use|region/quarantine.cc|s/^\t\tqueue_delayed_work(state.*/\t\t(void)0;/|provider_unload"
 	"window|look at a fault's neighbourhood|cdev/fault_around.cc|s/return pte_none(native_make_pte(bits));/return true;/|fault_around"
@@ -42,7 +42,7 @@ mutants=(
 	"inode|own mapping of a node's inode|cdev/file.cc|s/^\tfile->private_data = .*/&\n\tnode->i_mapping = file->f_mapping;/|regressions provider_unload"
 	"bad-fault|look of a fault at the bad pages|cdev/fault.cc|s/bad_pages->any(pfn, Pages::from_bytes(Size))/false/|memory_failure"
 	"bad-unmap|unmapping of a bad page|core/memory/memory_failure.cc|s/^\t\tunmap_mapping_range(.*/\t\t(void)pgoff, (void)size;/|memory_failure"
-	"bad-space|look for room beside bad pages|region/space.cc|s/if (bad == Bad::refused) {/if (false) {/|memory_failure"
+	"bad-space|look for room beside bad pages|region/space.cc|s/return bad == Bad::refused ?/return false ?/|memory_failure"
 	"bad-leave|list of bad pages that outlives the module|core/memory/memory_failure.cc|s/^\tbad_pages->leave();/\t;/|memory_failure"
 	"names-gone|directories mappingN of what is removed|cdev/resize.cc|/^void Instance::end_changes()/,/^}/s/^\tmappings_.shrink_to(0);/\t;/|load_unload unwind"
 	"names-back|directories mappingN of a growth that failed|cdev/resize.cc|s/^\tif (!committed.ok())$/\tif (false)/|memory_failure"
@@ -71,11 +71,14 @@ mutants=(
 	"stale-look|look of a read at what is stale|cdev/data.cc|s/if (pinned.stale())/if (false)/|stale"
 	"stale-again|second look before memory is cleared|core/memory/stale.cc|s/^\t\tat = find_next_bit(bits, piece.end, at);/\t\t(void)bits;/;s/= find_next_zero_bit(bits, piece.end, at);/= piece.end;/|stale"
 	"stale-steps|end of a hold of the fault lock within a large page|cdev/fault.cc|s/constexpr Pages most{.*/constexpr Pages most{~0UL};/|stale"
+	"cleaner-maps|look of the cleaner whether memory is the kernel's|core/memory/cleaner.cc|s/if (backing_.is_mapped(piece))/if (true)/|system_ram"
+	"cleaner-rate|rate of the cleaner|core/memory/cleaner.cc|s/done.n ? larger<u64>(ticks, 1) : idle/1/|stale"
+	"cleaner-end|end of the cleaner|core/memory/cleaner.cc|/^void Cleaner::end/,/^}/s/^\tthread_ = {};/\t(void)thread_.release();/|load_unload"
 	"keep|look at what is not to be cleared|providers/hmem/hmem.cc|s/keep.covers(platform.id, range)/false/|keep"
 	"ram-memory|System RAM|ram/ram.cc|s/TRY(check(offline_and_remove_memory(piece.start, piece.size)));/;/|system_ram"
 	"ram-clear|clearing of what was System RAM|region/lending.cc|s/if (memory.touched())/if (false)/|system_ram"
 	"ram-bad|note of what went bad as System RAM|ram/ram.cc|s/if (PageHWPoison(pfn_to_page(pfn.n)))/if (false)/|system_ram"
-	"ram-pins|look for pins before memory is handed over|cdev/mode.cc|s/if (!idle)/if (false)/|system_ram"
+	"ram-pins|look for pins before memory is handed over|cdev/mode.cc|s/if (!idle)/if ((void)idle, false)/|system_ram"
 )
 
 for name; do
