@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# compare.sh [--kernel=KERNEL]... [--save] [CASE]...
+# compare.sh [--kernel=KERNEL]... [--stack=STACK] [--results=FILE] [--save] [CASE]...
 #
 # Runs selftests/regressions.c against the kernel's own device-DAX driver and against unidax, on the
 # same memory and the same kernel in virtual machines, and prints a table of what each case came to:
@@ -11,11 +11,13 @@
 #   oops    the machine went down with a complaint of the kernel; died: without one
 #   hung    a process sleeps in the kernel and cannot be killed
 #
-# KERNEL is a name that scripts/kernels.sh knows (stock), or debug; with several the table has two
-# columns for each. After a case that was not passed a new machine goes on with the next one, so that
+# KERNEL is a name that scripts/kernels.sh knows (stock), or debug; or LABEL=IMAGE, a bzImage that has
+# its modules beside it, and these a link to its build folder. With several the table has columns for
+# each. --stack=mainline or --stack=unidax asks only that driver. After a case that was not passed a new machine goes on with the next one, so that
 # no case suffers from another. Mainline's answers are observations; the exit status is 0 when unidax
 # passed everything (or skipped it), 1 when not, 2 when nothing could be run. With --save the table
-# of all cases goes to Documentation/crashes.txt, too.
+# of all cases goes to Documentation/crashes.txt, too. FILE gets a line KERNEL|STACK|CASE|VERDICT|WHY
+# for each result.
 #
 # Variables: UNIDAX_MODULES, a folder laid out like the project with modules to test, if there is one
 # kernel only; UNIDAX_JOBS, the number of machines at a time (as many as there are processors).
@@ -65,10 +67,12 @@ fi
 
 # --- what to run -------------------------------------------------------------
 
-kernels=() wanted=() save=''
+kernels=() stacks=() wanted=() save='' results=''
 for arg; do
 	case $arg in
 	--kernel=*) kernels+=("${arg#*=}") ;;
+	--stack=mainline | --stack=unidax) stacks+=("${arg#*=}") ;;
+	--results=*) results=${arg#*=} ;;
 	--save) save=1 ;;
 	--help | -h) usage && exit ;;
 	-*) usage >&2 && exit 2 ;;
@@ -76,12 +80,14 @@ for arg; do
 	esac
 done
 [ ${#kernels[@]} -gt 0 ] || kernels=(stock)
+[ ${#stacks[@]} -gt 0 ] || stacks=(mainline unidax)
 [ ${#kernels[@]} = 1 ] || [ ! "${UNIDAX_MODULES-}" ] || trouble "UNIDAX_MODULES fits one kernel only"
 mapfile -t cases < <(sed -nE 's/^TEST_F(_TIMEOUT)?\(regressions, ([a-z0-9_]+).*/\2/p' "$root/selftests/regressions.c")
 for name in "${wanted[@]}"; do
 	[[ " ${cases[*]} " = *" $name "* ]] || trouble "no case is called $name; there are: ${cases[*]}"
 done
 [ ${#wanted[@]} = 0 ] || [ ! "$save" ] || trouble "--save wants all cases"
+[ ${#stacks[@]} = 2 ] || [ ! "$save" ] || trouble "--save wants both drivers"
 [ ${#wanted[@]} = 0 ] || cases=("${wanted[@]}")
 
 mkdir -p "$cache"
@@ -97,17 +103,28 @@ quietly() {
 }
 
 kselftest=$("$root/scripts/kselftest-source.sh") || exit 2
-declare -A releases modules
-for kernel in "${kernels[@]}"; do
+declare -A releases modules images
+for i in "${!kernels[@]}"; do
+	kernel=${kernels[i]%%=*}
 	[[ $kernel =~ ^[a-z0-9.-]+$ ]] || trouble "--kernel=$kernel: want a name"
-	{
-		read -r releases["$kernel"] && read -r KDIR
-	} < <("$root/scripts/kernels.sh" "$kernel" release build) || trouble "--kernel=$kernel cannot be had"
+	if [ "$kernel" = "${kernels[i]}" ]; then
+		images[$kernel]=$kernel
+		{
+			read -r releases["$kernel"] && read -r KDIR
+		} < <("$root/scripts/kernels.sh" "$kernel" release build) || trouble "--kernel=$kernel cannot be had"
+	else
+		images[$kernel]=${kernels[i]#*=} releases[$kernel]=$kernel
+		KDIR=$(readlink -e "$(dirname "${images[$kernel]}")"/modules/lib/modules/*/build) ||
+			trouble "no build folder beside ${images[$kernel]}"
+		kernels[i]=$kernel
+	fi
 	mkdir -p "$work/$kernel/build"
 	quietly make -C "$root/selftests" KSELFTEST="$kselftest" OUTPUT="$work/$kernel/build" KDIR="$KDIR" \
 		USERCFLAGS=-Werror USERLDFLAGS=-static "$work/$kernel/build/regressions" \
 		"$work/$kernel/build/unidax_override.ko" "$work/$kernel/build/unidax_inode.ko"
-	modules[$kernel]=$(KDIR=$KDIR "$root/scripts/modules.sh") || trouble "no modules for $kernel"
+	modules[$kernel]=''
+	[[ " ${stacks[*]} " != *' unidax '* ]] ||
+		modules[$kernel]=$(KDIR=$KDIR "$root/scripts/modules.sh") || trouble "no modules for $kernel"
 done
 
 # --- run ---------------------------------------------------------------------
@@ -147,7 +164,7 @@ run_stack() { # KERNEL STACK
 	: >"$own"
 	while [ ${#left[@]} -gt 0 ]; do
 		machine=$((machine + 1)) rc=0
-		UNIDAX_STACK=$stack UNIDAX_MODULES=${modules[$kernel]} "$root/scripts/vm.sh" --kernel="$kernel" \
+		UNIDAX_STACK=$stack UNIDAX_MODULES=${modules[$kernel]} "$root/scripts/vm.sh" --kernel="${images[$kernel]}" \
 			--memory=hmem --mem-size=128M --ram=1G --timeout=600 --log="$own.klog" -- \
 			"$root/scripts/compare.sh" --in-guest "$work/$kernel/build/regressions" "${left[@]}" \
 			</dev/null >"$own.out" 2>"$own.err" || rc=$?
@@ -189,7 +206,7 @@ run_stack() { # KERNEL STACK
 
 began=$SECONDS
 for kernel in "${kernels[@]}"; do
-	for stack in mainline unidax; do
+	for stack in "${stacks[@]}"; do
 		while [ "$(jobs -rp | wc -l)" -ge "${UNIDAX_JOBS:-$(nproc)}" ]; do
 			wait -n || true
 		done
@@ -198,7 +215,7 @@ for kernel in "${kernels[@]}"; do
 done
 wait
 for kernel in "${kernels[@]}"; do
-	for stack in mainline unidax; do
+	for stack in "${stacks[@]}"; do
 		[ -e "$work/$kernel/$stack.machines" ] || trouble "$kernel, $stack: not all was run"
 	done
 done
@@ -229,17 +246,17 @@ table() {
 	local kernel stack name verdict why
 	printf '%-37s' ''
 	for kernel in "${kernels[@]}"; do
-		printf ' %-19s' "${releases[$kernel]}"
+		printf ' %-*s' $((10 * ${#stacks[@]} - 1)) "${releases[$kernel]}"
 	done | sed 's/ *$//'
 	printf '\n%-37s' case
 	for kernel in "${kernels[@]}"; do
-		printf ' %-9s %-9s' mainline unidax
+		printf ' %-9s' "${stacks[@]}"
 	done | sed 's/ *$//'
 	echo
 	for name in "${cases[@]}"; do
 		printf '%-37s' "$name"
 		for kernel in "${kernels[@]}"; do
-			for stack in mainline unidax; do
+			for stack in "${stacks[@]}"; do
 				result "$kernel" "$stack" "$name"
 				printf ' %-9s' "$verdict"
 			done
@@ -248,7 +265,7 @@ table() {
 	done
 	echo
 	for name in "${cases[@]}"; do
-		for stack in mainline unidax; do
+		for stack in "${stacks[@]}"; do
 			for kernel in "${kernels[@]}"; do
 				result "$kernel" "$stack" "$name"
 				[ -z "$why" ] || printf '%s|%s|%s|%s\n' "$name" "$stack" "$why" "$kernel"
@@ -256,7 +273,7 @@ table() {
 		done
 	done | said
 	echo
-	for stack in mainline unidax; do
+	for stack in "${stacks[@]}"; do
 		for kernel in "${kernels[@]}"; do
 			printf '%s on %s: %s\n' "$stack" "${releases[$kernel]}" \
 				"$(cut -d'|' -f2 "$work/$kernel/$stack" | sort | uniq -c | awk '{ printf "%s%d %s", (NR > 1 ? ", " : ""), $1, $2 }')"
@@ -271,7 +288,15 @@ table() {
 cat "$work/table"
 [ ! "$save" ] || install -m 644 "$work/table" "$root/Documentation/crashes.txt"
 
+[ ! "$results" ] || for kernel in "${kernels[@]}"; do
+	for stack in "${stacks[@]}"; do
+		sed "s/^/$kernel|$stack|/" "$work/$kernel/$stack"
+	done
+done >"$results"
+
 printf '# %d machines, %d s\n' "$(cat "$work"/*/*.machines | awk '{ n += $1 } END { print n }')" $((SECONDS - began))
+# There is nothing to hold mainline to.
+[[ " ${stacks[*]} " = *' unidax '* ]] || exit 0
 ktap_begin
 for kernel in "${kernels[@]}"; do
 	for name in "${cases[@]}"; do
