@@ -24,7 +24,7 @@ endif
 KBUILD = $(MAKE) -C $(KDIR) M=$(UNIDAX) CONFIG_SECTION_MISMATCH_WARN_ONLY= CONFIG_DEBUG_INFO_BTF_MODULES= \
 	 'PAHOLE_VERSION=$$(CONFIG_PAHOLE_VERSION)'
 
-.PHONY: all modules clean check demo test test-long kselftest kselftest-debug deb bench series series-full help headers print-kdir compile_commands.json
+.PHONY: all modules clean check demo test test-long kselftest kselftest-debug deb bench series series-full series-fixes help headers print-kdir compile_commands.json
 
 all: modules
 
@@ -77,6 +77,9 @@ series:
 series-full:
 	@$(UNIDAX)/scripts/series.sh --check --built-in 6.12
 
+series-fixes:
+	@/usr/bin/python3 $(UNIDAX)/scripts/series/fixes.py
+
 help:
 	@echo '  make             build the modules (KDIR=DIRECTORY: other kernel headers; V=1: commands)'
 	@echo '  make compile_commands.json  how each unit is compiled, for editors that ask clangd'
@@ -91,6 +94,7 @@ help:
 	@echo '  make bench       costs beside those of the stock driver, in guest instructions (5 minutes)'
 	@echo '  make series      the driver as patches for a kernel tree (KSRC=6.12, 6.1 or FOLDER; SERIES_OUT=FOLDER)'
 	@echo '  make series-full  the same for 6.12, tried: as modules and built into a kernel that is built and booted'
+	@echo '  make series-fixes  fixes of the driver of mainline in C, for 7.3: built, booted and tested before and after'
 
 # A single object, preprocessed text or assembly: make core/entry.o, .i, .s
 MAKEFLAGS += --no-builtin-rules

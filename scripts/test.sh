@@ -33,6 +33,7 @@ whole-check|make --no-print-directory check
 whole-check-6.12|scripts/check.sh --kernel=6.12
 whole-check-7.3|scripts/check.sh --kernel=7.3 language objects layout strict clang tidy depends
 built-in|scripts/series.sh --built-in 6.1
+fixes-run|scripts/series/fixes.py
 attacks|!selftests/attacks/run.py
 soak|env $soak scripts/kselftest.sh $soaked
 END
@@ -55,6 +56,7 @@ kselftest-6.12|scripts/kselftest.sh --kernel=6.12$others
 kselftest-7.3|scripts/kselftest.sh --kernel=7.3$others
 flavours|scripts/flavours.sh
 series|scripts/series.sh --check --no-vm
+fixes|scripts/series/fixes.py --no-vm
 runner|scripts/tests/vm/run.sh
 check-6.12|scripts/check.sh --kernel=6.12 layout objects language
 check-7.3|scripts/check.sh --kernel=7.3 layout objects language

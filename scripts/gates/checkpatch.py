@@ -64,9 +64,9 @@ GROUPS = [
 ]
 # Kernel C among the selftests.
 KERNEL_C = ("selftests/modules/*", "scripts/tests/coccinelle/*", "scripts/tests/vm/fault/*")
-# What no group takes.
+# What no group takes. Patches of the kernel's own files are looked at by scripts/series/fixes.py.
 NO_TEXT = ("COPYING", "MAINTAINERS", "*.gitignore", ".clang-format", ".clang-tidy", "selftests/config",
-           "selftests/settings", "*.config", "*.cocci", "*.conf", "*.json", "*.svg", "scripts/vm/*-init", "scripts/gates/*/*")
+           "selftests/settings", "*.config", "*.cocci", "*.conf", "*.json", "*.svg", "*.patch", "scripts/vm/*-init", "scripts/gates/*/*")
 
 # (file, type, text of the line, reason)
 EXCEPTIONS = [

@@ -40,17 +40,19 @@ LOADING = ("load_unload", "provider_unload", "regressions", "number_reuse", "res
 class Kernel(Tree):
     """A tree that is built whole."""
 
+    name, configs, release = "built-in", CONFIGS, "-unidax"
+
     def __init__(self, args):
-        super().__init__(args.source, os.path.join(args.work, "linux-built-in"))
+        super().__init__(args.source, os.path.join(args.work, "linux-" + self.name))
         self.boot = os.path.join(args.work, "boot")
         variables = os.path.join(args.build, ".kernelvariables")
         compiler = re.search(r"\bgcc-\d+", series.read(variables)) if os.path.exists(variables) else None
         self.compiler = compiler[0] if compiler else "gcc"
-        self.stamp = os.path.join(self.tree, ".unidax-built-in")
+        self.stamp = os.path.join(self.tree, ".unidax-" + self.name)
 
     def key(self):
         _, version = run([self.compiler, "-dumpfullversion"], "/")
-        text = "".join(series.read(path) for path in CONFIGS)
+        text = "".join(series.read(path) for path in self.configs)
         return "%s\n%s %s%s\n" % (self.source, self.compiler, version, hashlib.sha256(text.encode()).hexdigest())
 
     def make(self, *words, jobs=True):
@@ -71,14 +73,14 @@ class Kernel(Tree):
     def options(self):
         """What the configuration asks for, the last word on each: {name: value}"""
         asked = {}
-        for path in CONFIGS:
+        for path in self.configs:
             asked.update(re.findall(r"^CONFIG_(\w+)=(.*)$", series.read(path), re.M))
         return asked
 
     def configure(self, **other):
         """As the fragments say and @other; returns what of @other did not come out so."""
         must(["make", "-s", "tinyconfig"], self.tree)
-        asked = dict(self.options(), LOCALVERSION='"-unidax"', **other)
+        asked = dict(self.options(), LOCALVERSION='"%s"' % self.release, **other)
         with open(os.path.join(self.tree, ".config"), "a", encoding="utf-8") as f:
             f.writelines("# CONFIG_%s is not set\n" % name if value == "n" else "CONFIG_%s=%s\n" % (name, value)
                          for name, value in asked.items())
@@ -90,9 +92,9 @@ class Kernel(Tree):
         return dict(re.findall(r"^CONFIG_(\w+)=(.*)$", series.read(os.path.join(self.tree, ".config")), re.M))
 
     def not_as_asked(self):
-        """What of builtin.config did not come out as it says, of those options that this kernel has."""
+        """What of the last configuration did not come out as it says, of those options that this kernel has."""
         config, asked = self.configuration(), self.options()
-        own = [name for name in re.findall(r"^CONFIG_(\w+)=", series.read(CONFIGS[-1]), re.M) if name not in OPTIONS]
+        own = [name for name in re.findall(r"^CONFIG_(\w+)=", series.read(self.configs[-1]), re.M) if name not in OPTIONS]
         _, known = run(["grep", "-rhoE", r"^(menu)?config \w+", "--include=Kconfig*", "."], self.tree)
         known = {line.split()[1] for line in known.splitlines()}
         return ["%s=%s" % (name, asked[name]) for name in own if name in known and config.get(name, "n") != asked[name]]
