@@ -42,6 +42,9 @@ Pages Cleaner::clean_some(Pages most)
 	Pages done;
 
 	while (done < most && !kthread_should_stop()) {
+		/* Whoever has more right to the processor gets it while no lock is held. */
+		cond_resched();
+
 		MutexGuard guard(maps_lock_);
 		const Extent piece = stale_.next(at_);
 
@@ -52,7 +55,6 @@ Pages Cleaner::clean_some(Pages most)
 		if (backing_.is_mapped(piece))
 			stale_.clean(piece.pfn, piece.count);
 		done += piece.count;
-		cond_resched();
 	}
 	return done;
 }
