@@ -75,7 +75,7 @@ mutants=(
 	"cleaner-rate|rate of the cleaner|core/memory/cleaner.cc|s/done.n ? larger<u64>(ticks, 1) : idle/1/|stale"
 	"cleaner-end|end of the cleaner|core/memory/cleaner.cc|/^void Cleaner::end/,/^}/s/^\tthread_ = {};/\t(void)thread_.release();/|load_unload"
 	"keep|look at what is not to be cleared|providers/hmem/hmem.cc|s/keep.covers(platform.id, range)/false/|keep"
-	"ram-memory|System RAM|ram/ram.cc|s/TRY(check(offline_and_remove_memory(piece.start, piece.size)));/;/|system_ram"
+	"ram-memory|System RAM|ram/ram.cc|s/TRY(check(offline_and_remove_memory(block.start, size)));/(void)size;/|system_ram"
 	"ram-clear|clearing of what was System RAM|region/lending.cc|s/if (memory.touched())/if (false)/|system_ram"
 	"ram-bad|note of what went bad as System RAM|ram/ram.cc|s/if (PageHWPoison(pfn_to_page(pfn.n)))/if (false)/|system_ram"
 	"ram-pins|look for pins before memory is handed over|cdev/mode.cc|s/if (!idle)/if ((void)idle, false)/|system_ram"

@@ -60,7 +60,7 @@ MUTANTS = [
         ("group not unregistered", "leak", "\tWARN_ON(memory_group_unregister(id));\n", ""),
         ("type of memory not dropped", "mirror", "\tcompat::drop_memory_type(type);\n", ""),
         ("type of the node not cleared", "mirror", "\t\tclear_node_memory_type(node_, type_);\n", "\t\t;\n"),
-        ("memory never taken back", "mirror", "TRY(check(offline_and_remove_memory(piece.start, piece.size)));", ";"),
+        ("memory never taken back", "mirror", "TRY(check(offline_and_remove_memory(block.start, size)));", "(void)size;"),
         ("notifier not unregistered", "mirror", "\tunregister_memory_notifier(block);\n", ""),
         ("members of the state swapped", "mirror",
          "\tMemoryType type;\n\t/* Of other distances, which the firmware says. They stay as long as this does. */\n"
