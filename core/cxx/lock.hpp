@@ -11,7 +11,8 @@
  *       cdev: Instance::change_lock_  one change of an instance at a time
  *         device_hotplug_lock and what is below it (the kernel's: adding and removing System RAM)
  *         region: Region::lock_       which part of a region is given out
- *           core: Cleaner::maps_lock_  page maps go and come, or memory is cleared ahead
+ *         core: Cleaner::maps_lock_   page maps go and come, with the kernel's lock of memory
+ *                                     hotplug inside; or memory is cleared ahead
  *           core: Revocable           the fault lock: faults share it, shrink and revoke exclude
  *             core: StaleMemory::locks_ who clears a piece of memory
  *             i_mmap_rwsem, page-table lock (the kernel's)

@@ -52,8 +52,9 @@ Pages Cleaner::clean_some(Pages most)
 		if (!piece.count.n)
 			break;
 		/* What is lent as System RAM is the kernel's. */
-		if (backing_.is_mapped(piece))
-			stale_.clean(piece.pfn, piece.count);
+		if (!backing_.is_mapped(piece))
+			continue;
+		stale_.clean(piece.pfn, piece.count);
 		done += piece.count;
 	}
 	return done;
@@ -73,9 +74,9 @@ void Cleaner::run()
 		/* What a tick of the clock stands for, but no more than a short sleep between. */
 		const u64 bytes = smaller(larger<u64>(rate / HZ, PAGE_SIZE), batch);
 		const Pages done = clean_some(Pages::from_bytes(bytes));
-		const u64 ticks = done.bytes() * HZ / rate;
+		const u64 ticks = (done.bytes() * HZ + rate - 1) / rate;
 
-		schedule_timeout_interruptible(done.n ? larger<u64>(ticks, 1) : idle);
+		schedule_timeout_interruptible(done.n ? ticks : idle);
 	}
 }
 

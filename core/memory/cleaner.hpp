@@ -75,7 +75,7 @@ public:
 
 private:
 	void run();
-	/** clean_some() - up to @most pages; less when all of the region has been seen. */
+	/** clean_some() - @most pages, up to the end of a piece; less at the end of the region. */
 	[[nodiscard]] Pages clean_some(Pages most);
 
 	StaleMemory &stale_;
