@@ -13,8 +13,8 @@
 #
 # KERNEL is a name that scripts/kernels.sh knows (stock), or debug; or LABEL=IMAGE, a bzImage that has
 # its modules beside it, and these a link to its build folder. With several the table has columns for
-# each. --stack=mainline or --stack=unidax asks only that driver. After a case that was not passed a new machine goes on with the next one, so that
-# no case suffers from another. Mainline's answers are observations; the exit status is 0 when unidax
+# each. --stack=mainline or --stack=unidax asks only that driver. After a case that was not passed a
+# new machine goes on with the next one, so that no case suffers from another. Mainline's answers are observations; the exit status is 0 when unidax
 # passed everything (or skipped it), 1 when not, 2 when nothing could be run. With --save the table
 # of all cases goes to Documentation/crashes.txt, too. FILE gets a line KERNEL|STACK|CASE|VERDICT|WHY
 # for each result.

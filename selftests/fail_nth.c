@@ -241,15 +241,21 @@ static int instance_size(state *self, unsigned long size)
 	return sysfs_write(path, text);
 }
 
+/* A region is there, all of it the device's. */
+static int make_whole_region(state *self)
+{
+	int ret = load_both(self);
+
+	if (!ret && !dax_find(0, &self->dev))
+		ret = -ENODEV;
+	return ret;
+}
+
 /* A region is there, half of it free. */
 static int make_region(state *self)
 {
-	int ret = load(self);
+	int ret = make_whole_region(self);
 
-	if (!ret)
-		ret = load_provider(self);
-	if (!ret && !dax_find(0, &self->dev))
-		ret = -ENODEV;
 	return ret ? ret : instance_size(self, REGION_SIZE / 2);
 }
 
@@ -441,16 +447,6 @@ static int after_ioctl_shrink(state *self)
 	int ret = ioctl_shrink(self);
 
 	close_device(self);
-	return ret;
-}
-
-/* A region is there that can become System RAM; all of it is the device's. */
-static int make_blocks(state *self)
-{
-	int ret = load_both(self);
-
-	if (!ret && !dax_find(0, &self->dev))
-		ret = -ENODEV;
 	return ret;
 }
 
@@ -864,7 +860,7 @@ TEST_F_TIMEOUT(fail_nth, mode, 900)
 	snprintf(text, sizeof(text), "range=%#lx@%#llx,align=%s,node=0", RAM_SIZE, start,
 		 variant->align);
 	parameters = text;
-	ASSERT_EQ(0, make_blocks(self));
+	ASSERT_EQ(0, make_whole_region(self));
 	forget_leaks();
 	for (i = 0; i < ARRAY_SIZE(mode_operations); i++)
 		SWEEP(&mode_operations[i]);
