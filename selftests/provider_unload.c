@@ -266,6 +266,42 @@ TEST_F(provider_unload, unbind_and_bind_with_a_descriptor)
 	EXPECT_EQ(0, module_unload_soon(UNIDAX_CORE, 5));
 }
 
+/* Whether a kernel thread of a region's cleaner is there. */
+static bool cleaner_runs(void)
+{
+	char name[32];
+	glob_t found;
+	bool runs = false;
+	size_t i;
+
+	if (glob("/proc/[0-9]*/comm", 0, NULL, &found))
+		return false;
+	for (i = 0; i < found.gl_pathc; i++)
+		runs |= sysfs_read(found.gl_pathv[i], name, sizeof(name)) > 0 &&
+			!strncmp(name, "unidax_clean", strlen("unidax_clean"));
+	globfree(&found);
+	return runs;
+}
+
+/* The cleaner ends with the service of its region, asleep or in the middle of the clearing. */
+TEST_F(provider_unload, while_the_cleaner_is_at_work)
+{
+	static const char *const rates[] = { "1", "1000000" };
+	struct dax_dev dev = self->dev;
+	size_t i;
+
+	REQUIRE_UP();
+	for (i = 0; i < ARRAY_SIZE(rates); i++) {
+		ASSERT_EQ(0, region_of_write(dev.name, "clean_rate", rates[i]));
+		EXPECT_TRUE(cleaner_runs());
+		ASSERT_EQ(0, provider_unbind(variant->provider));
+		EXPECT_FALSE(cleaner_runs());
+		ASSERT_EQ(0, provider_bind(variant->provider));
+		ASSERT_TRUE(dax_find(0, &dev));
+		EXPECT_FALSE(cleaner_runs());
+	}
+}
+
 TEST_F(provider_unload, no_byte_crosses_a_rebind)
 {
 	struct dax_dev second;
