@@ -515,25 +515,33 @@ machines() { # DIRECTORY: is any running with its run directory in it?
 	grep -qs "path[=]$1/" /proc/[0-9]*/cmdline
 }
 
-interrupted() {
-	local tmp=$work/tmp pid status=0 i
+# eventually COMMAND...: a minute, for a machine that is busy with something else
+eventually() {
+	local i
+	for ((i = 0; i < 600; i++)); do
+		"$@" && return
+		sleep 0.1
+	done
+	echo "not within a minute: $*" >>"$work/err"
+	return 1
+}
+
+gone() { # DIRECTORY
+	! machines "$1"
+}
+
+interrupted() { # SIGNAL STATUS
+	local tmp=$work/tmp pid status=0
 	mkdir -p "$tmp"
 	TMPDIR=$tmp setsid "$vm" -- sh -c 'echo up; exec sleep 1000' >"$work/out" 2>"$work/err" </dev/null &
 	pid=$!
-	for ((i = 0; i < 300; i++)); do
-		grep -q up "$work/out" && break
-		sleep 0.1
-	done
-	machines "$tmp" || return
+	eventually grep -q up "$work/out" && eventually machines "$tmp" || return
 	kill -"$1" "$pid"
 	{ wait "$pid" || status=$?; } 2>/dev/null
-	[ "$status" = "$2" ] || return
+	[ "$status" = "$2" ] || { echo "status $status" >>"$work/err" && return 1; }
 	# A machine that is left would run for its time limit.
-	for ((i = 0; i < 100; i++)); do
-		machines "$tmp" || break
-		sleep 0.1
-	done
-	! machines "$tmp" && { [ "$1" = KILL ] || [ -z "$(ls "$tmp")" ]; }
+	eventually gone "$tmp" || return
+	[ "$1" = KILL ] || [ -z "$(ls "$tmp")" ] || { ls "$tmp" >>"$work/err" && return 1; }
 }
 ok 'SIGTERM: QEMU ends, nothing is left' interrupted TERM 143
 ok 'SIGKILL: QEMU ends' interrupted KILL 137
