@@ -284,9 +284,9 @@ start_by_loader() { # PLACE FILE: PLACE is where $new/root will be
 # The compiler that built the kernel, and what kbuild's tools want, where the machine lacks any of it. binutils are the
 # machine's own.
 take_suite() { # PLACE HEADERS
-	local compiler=$2 compiler_packages=() libraries=() file variables=$new/root/usr/src/$2/.kernelvariables
-	compiler=$(depends "$2" '^gcc-[0-9]+' | sed -nE '1s/^gcc-([0-9]+).*/\1/p')
-	[ "$compiler" ] || trouble "$2 depends on no compiler"
+	local compiler compiler_packages=() libraries=() file variables=$new/root/usr/src/$2/.kernelvariables
+	compiler=$(sed -nE 's/^CC *:*= .*gcc-([0-9]+)$/\1/p' "$variables")
+	[[ $compiler =~ ^[0-9]+$ ]] || trouble "$2 does not say which compiler built the kernel"
 	mapfile -t tools < <(elf_programs "$new/root/usr/lib")
 	if command -v "gcc-$compiler" "g++-$compiler" >/dev/null; then
 		for file in "${tools[@]}" ''; do
