@@ -31,7 +31,7 @@ whole-6.12|scripts/kselftest.sh --kernel=6.12
 whole-7.3|scripts/kselftest.sh --kernel=7.3
 whole-check|make --no-print-directory check
 whole-check-6.12|scripts/check.sh --kernel=6.12
-whole-check-7.3|scripts/check.sh --kernel=7.3 language objects layout strict clang tidy depends
+whole-check-7.3|scripts/check.sh --kernel=7.3 language objects layout strict clang tidy depends daxbus
 built-in|scripts/series.sh --built-in 6.1
 fixes-run|scripts/series/fixes.py
 attacks|!selftests/attacks/run.py
@@ -58,8 +58,8 @@ flavours|scripts/flavours.sh
 series|scripts/series.sh --check --no-vm
 fixes|scripts/series/fixes.py --no-vm
 runner|scripts/tests/vm/run.sh
-check-6.12|scripts/check.sh --kernel=6.12 layout objects language
-check-7.3|scripts/check.sh --kernel=7.3 layout objects language
+check-6.12|scripts/check.sh --kernel=6.12 layout objects language daxbus
+check-7.3|scripts/check.sh --kernel=7.3 layout objects language daxbus
 packaging|scripts/tests/packaging/run.sh
 in-tree|scripts/kselftest-in-tree.sh
 stages|scripts/tests/stages/run.sh

@@ -56,7 +56,7 @@ ANY_TEXT = ("TRAILING_WHITESPACE", "MISSING_EOF_NEWLINE", "DOS_LINE_ENDINGS", "T
 # (group, its files, options): a file belongs to the first group that takes it.
 GROUPS = [
     ("C++, scripts, packaging", ("*.cc", "*.hpp", "core/cxx/overlay/*", "*.sh", "*.py", "*.awk", "*.txt", "*.table", "scripts/kheaders",
-                                 "scripts/debian/*", ".ci/run"),
+                                 "scripts/daxlayout", "scripts/debian/*", ".ci/run"),
      ["--types", ",".join(ANY_TEXT)]),
     ("programs", ("scripts/demo/*.c", "scripts/bench/*.c", "selftests/*.[ch]"), ["--ignore", ",".join(KERNEL_ONLY)]),
     ("kernel C and documents", ("*.c", "*.h", "*Kbuild*", "*Kconfig*", "*Makefile*", "*.rst", "Documentation/ABI/*", "*.md"),
