@@ -177,22 +177,33 @@ void Backing::complete_pages(const Chunk &chunk) const
 
 void Backing::set_reserved(const Chunk &chunk, bool reserved) const
 {
-	find_head(all_of(chunk), [this, reserved](page &head, Pgoff) {
-		/*
-		 * With the optimised vmemmap one tail page stands for many: it has been done then.
-		 */
-		for (page *page = &head; page < &head + compound_.n; page++) {
-			if (PageReserved(page) == reserved)
+	/* Their struct pages fill one page, the unit in which the optimised vmemmap shares them. */
+	constexpr Pages together = {PAGE_SIZE / sizeof(page)};
+	constexpr unsigned long flag = BIT(PG_reserved);
+	const unsigned long off = reserved ? 0 : flag, on = reserved ? flag : 0;
+	const Extent all = all_of(chunk);
+	/* A chunk has whole subsections; a head for each page would cost more than its flag. */
+	const Pages step = larger(compound_, Pages{PAGES_PER_SUBSECTION});
+	page *head = pfn_to_page(all.pfn.n);
+
+	for (Pages at; at < all.count; at += step, head += step.n) {
+		for (Pages n; n < step; n += together) {
+			page *const first = head + n.n;
+
+			/* One that stands for many has been done. */
+			if (PageReserved(first) == reserved)
 				break;
-			/*
-			 * SAFETY: nobody has a reference on the page, and what goes through all
+				/*
+			 * SAFETY: nobody has a reference on these pages, and what goes through all
 			 * pages of the machine leaves out those that are not online. The kernel's
 			 * own setters refuse a compound page.
 			 */
-			__assign_bit(PG_reserved, &compat::flags_of(*page), reserved);
+#pragma GCC unroll 8
+			for (page *page = first; page < first + together.n; page++)
+				compat::flags_of(*page) = (compat::flags_of(*page) & ~off) | on;
 		}
-		return false;
-	});
+		cond_resched();
+	}
 }
 
 Backing::~Backing()
