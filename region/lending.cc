@@ -236,7 +236,8 @@ Result<> Allocation::take_back(Cancellation &asking, const Cancellation &clearin
 			region_.stale().mark(blocks);
 		if (region_.clearing() != Clearing::lazy) {
 			for (const Extent &blocks : loan_->blocks)
-				TRY(region_.stale().clean(blocks, clearing));
+				TRY(region_.stale().clean(blocks, region_.spec().numa_node,
+							  clearing));
 		}
 	}
 	for (const Extent &blocks : loan_->blocks)

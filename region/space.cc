@@ -258,7 +258,7 @@ Result<> Allocation::admit(const Extension &extension, const Cancellation &cance
 
 	for (const Extent &extent : extension.added()) {
 		if (clearing == Clearing::eager)
-			TRY(region_.stale().clean(extent, cancellation));
+			TRY(region_.stale().clean(extent, region_.spec().numa_node, cancellation));
 		else if (clearing == Clearing::keep)
 			region_.stale().keep(extent);
 		region_.backing().associate_pages(extent, mapping());

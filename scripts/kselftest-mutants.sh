@@ -71,6 +71,8 @@ mutants=(
 	"stale-look|look of a read at what is stale|cdev/data.cc|s/if (pinned.stale())/if (false)/|stale"
 	"stale-again|second look before memory is cleared|core/memory/stale.cc|s/^\t\tat = find_next_bit(bits, piece.end, at);/\t\t(void)bits;/;s/= find_next_zero_bit(bits, piece.end, at);/= piece.end;/|stale"
 	"stale-steps|end of a hold of the fault lock within a large page|cdev/fault.cc|s/constexpr Pages most{.*/constexpr Pages most{~0UL};/|stale"
+	"eager-several|help of the kernel's workers|core/memory/stale.cc|s/^\tteam.enlist(node);/\t(void)node;/|stale"
+	"eager-end|end of the workers|core/memory/stale.cc|s/^\t\t\tcancel_work_sync(.*/\t\t\t(void)helper;/|stale|debug"
 	"cleaner-maps|look of the cleaner whether memory is the kernel's|core/memory/cleaner.cc|s/if (!backing_.is_mapped(piece))/if (false)/|system_ram"
 	"cleaner-rate|rate of the cleaner|core/memory/cleaner.cc|s/done.n ? ticks : idle/ticks ? 1 : idle/|stale"
 	"cleaner-end|end of the cleaner|core/memory/cleaner.cc|/^void Cleaner::end/,/^}/s/^\tthread_ = {};/\t(void)thread_.release();/|provider_unload"

@@ -15,6 +15,7 @@
 #include "kselftest_harness.h"
 #include "module_test.h"
 #include "resize.h"
+#include "tracing.h"
 
 #define OLD 0x5e	/* what the memory has of its last holder */
 
@@ -62,7 +63,7 @@ static void store_old(unsigned char *p, unsigned long size, unsigned long granul
 		return;
 	}
 	for (at = 0; at < size; at += granule)
-		p[at] = p[at + PAGE] = p[at + granule - 1] = OLD;
+		p[at] = p[at + granule / 2] = p[at + granule - 1] = OLD;
 }
 
 /* The first byte that is old, of those; size if none is. */
@@ -73,7 +74,7 @@ static unsigned long find_old(const unsigned char *p, unsigned long size, unsign
 	if (size <= MIB(16))
 		return not_zero(p, size);
 	for (at = 0; at < size; at += granule)
-		if (p[at] || p[at + PAGE] || p[at + granule - 1])
+		if (p[at] || p[at + granule / 2] || p[at + granule - 1])
 			return at;
 	return size;
 }
@@ -566,6 +567,45 @@ TEST_F(stale, eager)
 	EXPECT_NOTHING_OLD();
 	ASSERT_EQ(0, region_write(&self->region, "clear", "1"));
 	EXPECT_TRUE(region_clear_is(&self->region, "lazy"));
+}
+
+/* Of much memory the task that asks clears a part, the kernel's workers the others. */
+TEST_F(stale, eager_by_several)
+{
+	const char *const event = TRACING "events/workqueue/workqueue_execute_start/enable";
+	unsigned long small;
+	int i, works = 0;
+
+	REQUIRE_STALE();
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		SKIP(return, "one processor");
+	small = self->size;
+	close_a(self);
+	ASSERT_EQ(0, region_write(&self->region, "clear", "eager"));
+	self->size = region_number(&self->region, "available_size") + small;
+	if (self->size > MIB(256) && variant->align != GIB(1))
+		self->size = MIB(256);
+	ASSERT_EQ(0, dax_resize(self->a, self->size));
+	ASSERT_EQ(0, tracing_begin());
+	EXPECT_EQ(0, sysfs_write(event, "1"));
+	/* A worker that comes too late finds nothing to do: then once more. */
+	for (i = 0; i < 20 && works < 1; i++) {
+		open_a(self);
+		ASSERT_NE(MAP_FAILED, self->p);
+		store_old(self->p, self->size, self->granule);
+		close_a(self);
+		ASSERT_EQ(0, dax_resize(self->a, 0));
+		tracing_clear();
+		ASSERT_EQ(0, dax_resize(self->a, self->size));
+		works = tracing_lines("workqueue_execute_start: .*\\[unidax\\]", false);
+		open_a(self);
+		EXPECT_NOTHING_OLD();
+		close_a(self);
+	}
+	sysfs_write(event, "0");
+	tracing_end();
+	EXPECT_LT(0, works);
+	TH_LOG("%d of %d processors helped", works, (int)sysconf(_SC_NPROCESSORS_ONLN) - 1);
 }
 
 TEST_HARNESS_MAIN

@@ -4,6 +4,7 @@
  */
 #include "core/memory/stale.hpp"
 #include "core/memory/bad_pages.hpp"
+#include "core/memory/compat.hpp"
 
 namespace unidax {
 namespace {
@@ -171,23 +172,104 @@ bool StaleMemory::try_clean(Pfn first, Pages count)
 	return true;
 }
 
-Result<> StaleMemory::clean(const Extent &extent, const Cancellation &cancellation)
-{
-	const unsigned long end = end_index(extent.pfn, extent.count);
-	unsigned long at = index(extent.pfn);
-
-	while ((at = find_next_bit(bits_.begin(), end, at)) < end) {
-		const Piece piece = first_piece(at, end);
-
-		TRY(cancellation.check());
-		{
-			MutexGuard guard(lock_of(piece));
-
-			clear(piece);
-		}
-		at = piece.end;
-		cond_resched();
+/*
+ * The task that asked for it and some of the kernel's workers. Whoever is free takes the next
+ * stripe, so that all end together; only the task looks whether to go on.
+ *
+ * INVARIANT: no worker knows of this when it is gone.
+ */
+class StaleMemory::Team : NoCopy {
+public:
+	/** Team() - of one: @extent is what there is to do. */
+	Team(StaleMemory &stale, const Extent &extent)
+		: stale_(stale), begin_(stale.index(extent.pfn)),
+		  end_(stale.end_index(extent.pfn, extent.count))
+	{
+		atomic64_set(&taken_, 0);
 	}
+
+	~Team()
+	{
+		WRITE_ONCE(over_, true);
+		for (Helper &helper : helpers_)
+			cancel_work_sync(&helper.work);
+	}
+
+	/** enlist() - get help if it is worth it. Context: process context; once. */
+	void enlist(int node);
+
+	/** clear_next() - what is stale of the next stripe; false if there is none. */
+	bool clear_next()
+	{
+		const u64 number = atomic64_inc_return(&taken_) - 1;
+		const Pfn first = stale_.pfn_of(begin_);
+		const Pfn start = {align_down(first.n, stripe_pages) + number * stripe_pages};
+		const unsigned long at = stale_.index(larger(start, first));
+
+		if (end_ <= at)
+			return false;
+
+		const Piece piece = stale_.first_piece(at, end_);
+
+		/* Most of what is not stale is seen without its lock. */
+		if (find_next_bit(stale_.bits_.begin(), piece.end, at) < piece.end) {
+			MutexGuard guard(stale_.lock_of(piece));
+
+			stale_.clear(piece);
+		}
+		return true;
+	}
+
+private:
+	struct Helper {
+		work_struct work;
+		Team *team;
+	};
+
+	StaleMemory &stale_;
+	const unsigned long begin_, end_;
+	/* Stripes. */
+	atomic64_t taken_;
+	bool over_ = false;
+	Array<Helper> helpers_;
+};
+
+/* Not inline: INIT_WORK() has a static object, of which a module may have no common one. */
+void StaleMemory::Team::enlist(int node)
+{
+	/* What a processor clears while a worker wakes up; and how many use up a memory. */
+	constexpr unsigned long share = SZ_32M >> PAGE_SHIFT, most = 15;
+	const unsigned long shares = ((end_ - begin_) << stale_.shift_) / share;
+	const unsigned long count =
+		smaller(smaller<unsigned long>(num_online_cpus() - 1, shares), most);
+	Result<Array<Helper>> helpers = Array<Helper>::make(count);
+
+	/* Without, it takes longer. */
+	if (!helpers.ok())
+		return;
+	helpers_ = helpers.take();
+	for (Helper &helper : helpers_) {
+		helper.team = this;
+		INIT_WORK(&helper.work, [](work_struct *work) {
+			/* SAFETY: this work is only ever queued as a member of a Helper. */
+			Team &team = *container_of(work, Helper, work)->team;
+
+			while (!READ_ONCE(team.over_) && team.clear_next())
+				cond_resched();
+		});
+		queue_work_node(node, compat::unbound_workqueue(), &helper.work);
+	}
+}
+
+Result<> StaleMemory::clean(const Extent &extent, int node, const Cancellation &cancellation)
+{
+	Team team(*this, extent);
+
+	team.enlist(node);
+	do {
+		TRY(cancellation.check());
+		cond_resched();
+	} while (team.clear_next());
 	return {};
 }
 

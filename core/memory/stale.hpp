@@ -9,7 +9,8 @@
  * for each.
  *
  * Wraps include/linux/bitops.h and include/linux/find.h, for whose non-atomic relatives
- * (include/linux/bitmap.h) neighbours in a word would need one lock.
+ * (include/linux/bitmap.h) neighbours in a word would need one lock; and include/linux/workqueue.h
+ * for what is cleared by several processors.
  */
 #pragma once
 
@@ -111,10 +112,13 @@ public:
 	[[nodiscard]] bool try_clean(Pfn first, Pages count);
 
 	/**
-	 * clean() - the same of @extent, in steps.
-	 * @cancellation: stops it between two of them. Errors: as Cancellation::check().
+	 * clean() - the same of @extent, in steps, by several processors if it is large.
+	 * @node: NUMA node whose processors are nearest, or NUMA_NO_NODE
+	 * @cancellation: stops it between two of them
+	 * Context: process context, sleeps. Errors: as Cancellation::check().
 	 */
-	[[nodiscard]] Result<> clean(const Extent &extent, const Cancellation &cancellation);
+	[[nodiscard]] Result<> clean(const Extent &extent, int node,
+				     const Cancellation &cancellation);
 
 private:
 	/* What one lock is for, and what is cleared between two looks whether to go on. */
@@ -124,6 +128,9 @@ private:
 	struct StripeLock : Mutex {
 		StripeLock();
 	};
+
+	/* Those who clear an extent together. */
+	class Team;
 
 	/* Some granules side by side in one stripe, by their indices. */
 	struct Piece {
