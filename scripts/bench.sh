@@ -119,10 +119,10 @@ if [ "$what" = scale ]; then
 	exit $status
 fi
 
-trace() { # DRIVER MODULE MODULE PARAMETERS NAME-OF-MARK...
+trace() { # DRIVER MODULE MODULE NAME-OF-MARK...
 	PATH=$work/bin:$PATH UNIDAX_TRACE=$work/records "$root/scripts/vm.sh" "${counting[@]}" --append="$quiet" \
-		--memory=hmem --mem-size=1G -- "$vm/bench" trace "${@:1:4}" >"$work/symbols"
-	"$root/scripts/bench/trace.py" "$work/symbols" "$work/records" "${@:5}"
+		--memory=hmem --mem-size=1G -- "$vm/bench" trace "${@:1:3}" >"$work/symbols"
+	"$root/scripts/bench/trace.py" "$work/symbols" "$work/records" "${@:4}"
 }
 
 if [ "$what" = trace ]; then
@@ -139,11 +139,11 @@ if [ "$what" = trace ]; then
 		echo "Made by: scripts/bench.sh$option --trace"
 		echo "Guest instructions in each function and what it calls, the number of calls if there"
 		echo "are several; nothing that is less than a twenty-fifth of its operation. Debian $release."
-		trace stock "$vm/stock/device_dax.ko" "$vm/stock/dax_hmem.ko" '' \
+		trace stock "$vm/stock/device_dax.ko" "$vm/stock/dax_hmem.ko" \
 			'Mainline: open, close' 'Mainline: first write of 2 MiB' \
 			'Mainline: munmap of 512 MiB' 'Mainline: create, size 2 MiB, bind' \
 			'Mainline: unbind, size 0, delete' 'Mainline: unload'
-		trace unidax "$vm/unidax.ko" "$vm/unidax_reserved.ko" range=1G@4G,align=2M,keep \
+		trace unidax "$vm/unidax.ko" "$vm/unidax_hmem.ko" \
 			'unidax: open, close' 'unidax: first write of 2 MiB' \
 			'unidax: shrink by 512 MiB that are mapped' 'unidax: create, size 2 MiB' \
 			'unidax: size 0, delete' 'unidax: unload'
@@ -167,8 +167,7 @@ measure() { # RUN DRIVER ARGUMENT...
 began=$SECONDS
 for ((run = 1; run <= runs; run++)); do
 	measure "$run" stock "$vm/stock/device_dax.ko" "$vm/stock/dax_hmem.ko"
-	measure "$run" unidax "$vm/unidax.ko" "$vm/unidax_hmem.ko" \
-		"$vm/unidax_reserved.ko" range=1G@4G,align=2M,keep
+	measure "$run" unidax "$vm/unidax.ko" "$vm/unidax_hmem.ko"
 done
 
 sizes() { # DRIVER MODULE...

@@ -43,6 +43,7 @@
 #include <unistd.h>
 
 #include "../../include/uapi/linux/unidax.h"
+#include "../../selftests/uring.h"
 
 #ifndef __x86_64__
 #error "reads the time stamp counter of x86"
@@ -737,6 +738,7 @@ static const char *size_name(size_t size)
 	return text;
 }
 
+/* @policy: how memory is cleared, behind the names of the rows */
 static void lifecycle_rows(const char *policy)
 {
 	static const size_t sizes[] = { MIB(2), MIB(64) };
@@ -809,12 +811,12 @@ static void load_images(const char *const *paths)
 
 static bool told;			/* that driver wants to be told of the first device */
 
-static void load(const char *parameters)
+static void load(void)
 {
 	insert(&images[0], "");
 	if (told)
 		must_write(NEW_ID, "dax0.0");
-	insert(&images[1], parameters);
+	insert(&images[1], "");
 }
 
 static void unload(void)
@@ -824,36 +826,32 @@ static void unload(void)
 }
 
 /* Finds out whether that driver has to be told. */
-static void first_load(const char *parameters)
+static void first_load(void)
 {
-	load(parameters);
+	load();
 	settle();
 	told = driver->binds && access(DEVICE_DAX "/dax0.0", F_OK);
 	if (told) {
 		unload();
-		load(parameters);
+		load();
 	}
 }
 
-/* @row: "load" and what is special about it */
-static void load_rows(const char *row, const char *parameters, int times)
+static void load_rows(void)
 {
-	char text[64];
 	double before;
 
 	/* Once unmeasured: then everything that they need of the kernel is there. */
-	first_load(parameters);
+	first_load();
 	unload();
 	before = free_bytes();
-	put_cost(row, MACHINE_COST(times, ({ if (_m) unload(); }), load(parameters)));
-	snprintf(text, sizeof(text), "%s.bytes", row);
-	put(text, before - free_bytes());
+	put_cost("load", MACHINE_COST(5, ({ if (_m) unload(); }), load()));
+	put("load.bytes", before - free_bytes());
 }
 
-/* Few times, since each wants a load first, which may clear the memory. */
 static void unload_row(void)
 {
-	put_cost("unload", MACHINE_COST(3, ({ if (_m) load(""); }), unload()));
+	put_cost("unload", MACHINE_COST(3, ({ if (_m) load(); }), unload()));
 }
 
 static void resize(int fd, size_t size)
@@ -877,6 +875,86 @@ static void shrink_row(void)
 			touch_all(p, 2 * half, MIB(2));
 		}), resize(fd, half)));
 	munmap(p, 2 * half);
+	close(fd);
+}
+
+/* By the instruction that the kernel's own memset() is, on a processor that is good at it. */
+static void clear(char *p, size_t size)
+{
+	asm volatile("rep stosb" : "+D"(p), "+c"(size) : "a"(0) : "memory");
+}
+
+/*
+ * The first touch of memory that was somebody else's: one driver clears it then. With the other it
+ * is the program's affair.
+ */
+static double touch_stale(int fd, size_t pages)
+{
+	uint64_t begin;
+	double cost;
+	char *p;
+
+	if (!driver->binds) {
+		resize(fd, 0);
+		resize(fd, pages * MIB(2));
+	}
+	p = map(fd, pages * MIB(2), 0);
+	begin = count();
+	for (size_t i = 0; i < pages; i++) {
+		touch_write(p + i * MIB(2));
+		if (driver->binds)
+			clear(p + i * MIB(2), MIB(2));
+	}
+	cost = (double)(count() - begin) / pages;
+	munmap(p, pages * MIB(2));
+	return cost;
+}
+
+static void stale_row(void)
+{
+	int fd = device_open();
+
+	put("stale_2M", OVER_LAYOUTS(LAYOUTS_OF_LONG, 1, touch_stale(fd, 32)));
+	if (!driver->binds)
+		resize(fd, GIB(1));
+	close(fd);
+}
+
+/* Transfers of a page, by system calls and by io_uring. */
+static void data_rows_of(const char *name, int fd)
+{
+	static char page[PAGE] __attribute__((aligned(PAGE)));
+	struct ring ring;
+	char row[64];
+	int ret;
+
+	ret = ring_open(&ring);
+	if (ret)
+		fail("io_uring: %s", strerror(-ret));
+#define ROW(_what, _by, _transfer) do {						\
+	snprintf(row, sizeof(row), "%s_%s.%s", name, _what, _by);		\
+	put(row, MEASURE(100, ({						\
+		if ((_transfer) != (int)PAGE)					\
+			fail("%s", row);					\
+	})));									\
+} while (0)
+	ROW("read", "psync", pread(fd, page, PAGE, 0));
+	ROW("read", "io_uring", ring_do(&ring, IORING_OP_READ, fd, page, PAGE, 0));
+	ROW("write", "psync", pwrite(fd, page, PAGE, 0));
+	ROW("write", "io_uring", ring_do(&ring, IORING_OP_WRITE, fd, page, PAGE, 0));
+#undef ROW
+	close(ring.fd);
+}
+
+static void data_rows(void)
+{
+	int fd = device_open(), zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
+
+	if (zero < 0)
+		fail("/dev/zero");
+	data_rows_of("data", fd);
+	data_rows_of("zero", zero);
+	close(zero);
 	close(fd);
 }
 
@@ -1139,14 +1217,14 @@ static void without(char *name)
 	name[0] = '\0';
 }
 
-static void trace_rows(const char *const *paths, const char *parameters)
+static void trace_rows(const char *const *paths)
 {
 	char name[64] = "";
 	char *p;
 	int fd;
 
 	load_images(paths);
-	first_load(parameters);
+	first_load();
 	find_region();
 	find_device();
 	/* Modules lie elsewhere after the next load. */
@@ -1242,8 +1320,7 @@ static void mapping_rows_apart(size_t align)
 static void driver_rows(const char *const *paths)
 {
 	load_images(paths);
-	/* One that clears the memory first takes its time. */
-	load_rows("load", "", driver->binds ? 5 : 1);
+	load_rows();
 	find_region();
 	find_device();
 	for (size_t i = 0; i < sizeof(aligns) / sizeof(*aligns); i++) {
@@ -1251,25 +1328,21 @@ static void driver_rows(const char *const *paths)
 		mapping_rows_apart(aligns[i]);
 	}
 	shape(MIB(2), GIB(1));
+	stale_row();
 	unmap_row();
-	if (driver->binds)
+	if (driver->binds) {
 		shape(MIB(2), MIB(512));
-	else
+		lifecycle_rows("");
+	} else {
+		data_rows();
 		shrink_row();
-	lifecycle_rows("");
+		lifecycle_rows("");
+		region_attr("clear", "eager");
+		lifecycle_rows("_eager");
+		region_attr("clear", "lazy");
+	}
 	memory_rows();
 	unload_row();
-}
-
-/* The same memory, to be kept as it is, so that none of it is cleared. */
-static void persistent_rows(const char *const *paths, const char *range)
-{
-	load_images(paths);
-	load_rows("load_persistent", range, 5);
-	find_region();
-	find_device();
-	shape(MIB(2), MIB(512));
-	lifecycle_rows("_persistent");
 }
 
 int main(int argc, char **argv)
@@ -1293,23 +1366,17 @@ int main(int argc, char **argv)
 		calibrate();
 		scale_rows((const char *[]){ argv[2], argv[3] }, strtoull(argv[4], NULL, 0),
 			   strtoull(argv[5], NULL, 0));
-	} else if (!strcmp(what, "trace") && argc == 6) {
+	} else if (!strcmp(what, "trace") && argc == 5) {
 		driver = strcmp(argv[2], stock.name) ? &unidax : &stock;
-		trace_rows((const char *[]){ argv[3], argv[4] }, argv[5]);
-	} else if (!strcmp(what, "stock") && argc == 4) {
-		driver = &stock;
+		trace_rows((const char *[]){ argv[3], argv[4] });
+	} else if ((!strcmp(what, "stock") || !strcmp(what, "unidax")) && argc == 4) {
+		driver = strcmp(what, stock.name) ? &unidax : &stock;
 		calibrate();
 		driver_rows((const char *[]){ argv[2], argv[3] });
-	} else if (!strcmp(what, "unidax") && argc == 6) {
-		driver = &unidax;
-		calibrate();
-		driver_rows((const char *[]){ argv[2], argv[3] });
-		persistent_rows((const char *[]){ argv[2], argv[4] }, argv[5]);
 	} else {
-		fprintf(stderr, "usage: bench stock MODULE MODULE\n"
-				"       bench unidax CORE HMEM RESERVED RANGE\n"
+		fprintf(stderr, "usage: bench stock|unidax MODULE MODULE\n"
 				"       bench scale CORE RESERVED START NOWHERE\n"
-				"       bench trace stock|unidax MODULE MODULE PARAMETERS\n"
+				"       bench trace stock|unidax MODULE MODULE\n"
 				"       bench device NODE ALIGN\n");
 		return 2;
 	}
