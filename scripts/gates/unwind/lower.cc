@@ -143,7 +143,14 @@ std::string field_at(tree type, HOST_WIDE_INT offset)
 
 std::string operand(tree node);
 
-/* A place in memory: ["m", base, offset in bits or null, field]. The base is a variable or a pointer. */
+void join(std::string &to, const std::string &what)
+{
+	if (!to.empty())
+		to += ",";
+	to += what;
+}
+
+/* A place in memory: ["m", base, offset in bits or null, field, indices]. The base is a variable or a pointer. */
 std::string place(tree ref)
 {
 	poly_int64 offset, size, max_size;
@@ -152,7 +159,7 @@ std::string place(tree ref)
 	/* A TARGET_MEM_REF has an index. */
 	const bool known = known_size_p(max_size) && known_eq(size, max_size) && TREE_CODE(base) != TARGET_MEM_REF;
 	HOST_WIDE_INT at = offset.to_constant();
-	std::string field, of;
+	std::string field, of, indices;
 	tree record = NULL_TREE;
 
 	if (TREE_CODE(base) == MEM_REF || TREE_CODE(base) == TARGET_MEM_REF) {
@@ -166,6 +173,10 @@ std::string place(tree ref)
 	} else {
 		of = operand(base);
 		record = TREE_TYPE(base);
+	}
+	for (tree part = ref; handled_component_p(part); part = TREE_OPERAND(part, 0)) {
+		if (TREE_CODE(part) == ARRAY_REF)
+			join(indices, operand(TREE_OPERAND(part, 1)));
 	}
 	for (tree part = ref; handled_component_p(part); part = TREE_OPERAND(part, 0)) {
 		if (TREE_CODE(part) != COMPONENT_REF)
@@ -183,7 +194,8 @@ std::string place(tree ref)
 	}
 	if (known && field.empty() && record && RECORD_OR_UNION_TYPE_P(record))
 		field = field_at(record, at);
-	return "[\"m\"," + of + "," + (known ? number(at) : std::string("null")) + "," + quoted(field.c_str()) + "]";
+	return "[\"m\"," + of + "," + (known ? number(at) : std::string("null")) + "," + quoted(field.c_str()) + ",[" +
+	       indices + "]]";
 }
 
 std::string variable(tree decl)
@@ -312,13 +324,6 @@ std::string inlined_from(location_t where)
 	return result + "]";
 }
 
-void join(std::string &to, const std::string &what)
-{
-	if (!to.empty())
-		to += ",";
-	to += what;
-}
-
 std::string list(const std::string &joined)
 {
 	return "[" + joined + "]";
@@ -368,6 +373,17 @@ std::string takes(tree decl)
 	return how;
 }
 
+/* Whether a function's result must not be ignored: the function or the class of the result says so. */
+bool is_minded(tree decl)
+{
+	tree result = TREE_TYPE(TREE_TYPE(decl));
+
+	return lookup_attribute("nodiscard", DECL_ATTRIBUTES(decl)) ||
+	       lookup_attribute("warn_unused_result", DECL_ATTRIBUTES(decl)) ||
+	       lookup_attribute("warn_unused_result", TYPE_ATTRIBUTES(TREE_TYPE(decl))) ||
+	       lookup_attribute("nodiscard", TYPE_ATTRIBUTES(TYPE_MAIN_VARIANT(result)));
+}
+
 std::string statement(gimple *stmt)
 {
 	const location_t where = gimple_location(stmt);
@@ -400,6 +416,9 @@ std::string statement(gimple *stmt)
 			fn = quoted(name_of(callee).c_str());
 			symbol = quoted(symbol_of(callee).c_str());
 			about = ",\"of\":" + role(callee) + ",\"takes\":" + quoted(takes(callee).c_str());
+			/* What it returns is to be looked at, or its class says so of all its values. */
+			if (is_minded(callee))
+				about += ",\"minded\":1";
 		} else if (gimple_call_internal_p(stmt)) {
 			fn = quoted((std::string(".") + internal_fn_name(gimple_call_internal_fn(stmt))).c_str());
 		} else {

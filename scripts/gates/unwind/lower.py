@@ -20,6 +20,7 @@ What a function means to its callers, in whichever unit they are, is its Summary
 nearest position in the project's own sources.
 """
 
+import copy
 import json
 import os
 import re
@@ -41,14 +42,28 @@ class NotUnderstood(Exception):
     """The lowered text has something in it that this does not know."""
 
 
-def read(path):
-    """The functions of a file that lower.so wrote."""
+def read(path, known=()):
+    """
+    The functions of a file that lower.so wrote. known: {what a function says but for positions: it}, which are taken
+    as they are.
+    """
     with open(path, encoding="utf-8") as f:
         lines = f.read().splitlines()
     if not lines or json.loads(lines[-1]) != {"end": 1}:
         raise NotUnderstood("%s is not complete" % path)
-    return [json.loads(re.sub(r'"sym":"(_Z\w*)"', lambda match: '"sym":"%s"' % base_symbol(match[1]), line))
-            for line in lines[:-1]]
+    functions = []
+    for line in lines[:-1]:
+        line = re.sub(r'"sym":"(_Z\w*)"', lambda match: '"sym":"%s"' % base_symbol(match[1]), line)
+        # Variables have numbers of the whole unit.
+        uids = {}
+        line = re.sub(r'(\["d","[^"]*",)(\d+)', lambda match: match[1] + str(uids.setdefault(match[2], len(uids))), line)
+        text = re.sub(r'\["[^"]*[./][^"]*",\d+\]', "", line)
+        if text in known:
+            functions.append(known[text])
+        else:
+            functions.append(json.loads(line))
+            functions[-1]["text"] = text
+    return functions
 
 
 def base_symbol(symbol):
@@ -258,6 +273,8 @@ class Node:
 
     def __init__(self, number):
         self.number, self.body, self.ways = number, [], []
+        # (statement, its marks): what facts.py follows. The block, or None for a return's outcome.
+        self.steps, self.block = [], None
 
 
 def is_foreign(token):
@@ -720,6 +737,7 @@ class Function:
             key = (index, state.key())
             if key not in self.node_of:
                 self.node_of[key] = Node(len(self.nodes))
+                self.node_of[key].block = index
                 self.nodes.append(self.node_of[key])
                 todo.append((self.node_of[key], index, state))
                 if len(self.nodes) > MOST_NODES:
@@ -761,6 +779,7 @@ class Function:
                     ended = True
                 elif kind not in ("if", "switch"):
                     raise NotUnderstood("a statement of kind %s in %s" % (kind, self.name))
+                current.steps.append((statement, tuple(marks), at))
                 self.uses(statement, marks)
                 current.body += [(mark, at) for mark in marks]
                 if kind == "call" and (statement["noreturn"] or not block["to"]):
@@ -1659,8 +1678,11 @@ class Function:
 class Module:
     """The units of one module: what their functions mean to each other."""
 
-    def __init__(self, table, units, root, last=None):
-        """units: {name: functions as read()}; what several units have is that of the last."""
+    def __init__(self, table, units, root, last=None, base=None):
+        """
+        units: {name: functions as read()}; what several units have is that of the last. base: a module of which most
+        functions are the same objects, whose ways need not be followed again.
+        """
         self.root, self.kdir, self.table = os.path.realpath(root), gatelib.kdir(), table
         self.gets, self.puts, self.says_, self.takers = {}, {}, {}, {}
         for row in table:
@@ -1681,12 +1703,13 @@ class Module:
         callers, taken = {}, {data["sym"] for data in self.functions.values() if data["taken"]}
         calls = {}
         for data in self.functions.values():
-            for block in data["blocks"]:
-                for statement in block["s"]:
-                    if statement["k"] == "call" and statement["sym"]:
-                        for symbol in [statement["sym"]] + [argument[2] for argument in statement["args"] if argument[0] == "f"]:
-                            callers.setdefault(symbol, set()).add(data["sym"])
-                            calls.setdefault(data["sym"], []).append(symbol)
+            if "calls" not in data:
+                data["calls"] = [symbol for block in data["blocks"] for statement in block["s"]
+                                 if statement["k"] == "call" and statement["sym"]
+                                 for symbol in [statement["sym"]] + [a[2] for a in statement["args"] if a[0] == "f"]]
+            for symbol in data["calls"]:
+                callers.setdefault(symbol, set()).add(data["sym"])
+                calls.setdefault(data["sym"], []).append(symbol)
         self.calls = calls
         self.roots = [data["sym"] for data in self.functions.values() if data["sym"] in taken or
                       not data["sym"].startswith("_Z")]
@@ -1707,6 +1730,21 @@ class Module:
                     stack.pop()
                     order.append(at)
         todo, rounds, self.done, self.asked, self.current = order, {}, {}, {}, None
+        if base:
+            todo = [symbol for symbol in order if self.functions[symbol] is not base.functions.get(symbol)]
+            self.asked = {cls: set(some) for cls, some in base.asked.items()}
+            for symbol in order:
+                if symbol in base.done:
+                    self.done[symbol] = copy.copy(base.done[symbol])
+                    self.done[symbol].module = self
+                    self.summaries[symbol] = base.summaries[symbol]
+            gone = {function.cls for symbol, function in base.done.items() if function.role == "dtor" and symbol not in self.functions}
+            self.ends = {cls: summary for cls, summary in base.ends.items() if cls not in gone}
+            # Who calls what is there no longer, or was not.
+            for symbol in set(base.functions) ^ set(self.functions):
+                todo += sorted(callers.get(symbol, set()) - set(todo))
+        # The functions whose ways are not those of the base.
+        self.followed = set()
         while todo:
             symbol = todo.pop(0)
             rounds[symbol] = rounds.get(symbol, 0) + 1
@@ -1715,13 +1753,14 @@ class Module:
             old = self.summaries[symbol].key() if symbol in self.summaries else Summary().key()
             self.current = symbol
             function = Function(self.functions[symbol], self)
+            self.followed.add(symbol)
             self.done[symbol] = function
             self.summaries[symbol] = function.summary
             if function.role == "dtor":
                 self.ends[function.cls] = function.summary
             if function.summary.key() != old:
                 again = callers.get(symbol, set()) | (self.asked.get(function.cls, set()) if function.role == "dtor" else set())
-                todo.extend(sorted(again - set(todo)))
+                todo.extend(sorted((again & set(self.functions)) - set(todo)))
 
     def reach(self, avoided):
         """The functions that can run, not counting calls in some."""
@@ -1805,6 +1844,8 @@ class Module:
         path = self.known[path]
         return "%s:%d" % (os.path.relpath(path, self.root) if path.startswith(self.root + os.sep) else path, line)
 
-    def texts(self):
-        """{function: {group: lines}}"""
-        return {symbol: function.texts() for symbol, function in self.done.items()}
+    def texts(self, before=None):
+        """{function: {group: lines}}; before: those of the base."""
+        return {symbol: function.texts() if before is None or symbol in self.followed or symbol not in before else
+                {**before[symbol], "mirror": function.mirror_text() if function.own else []}
+                for symbol, function in self.done.items()}
