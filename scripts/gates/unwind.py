@@ -4,8 +4,8 @@
 unwind: error-unwind order, by the semantic patches in scripts/coccinelle/, of every unit of every module.
 
 spatch cannot read C++. So each unit is compiled once more with a plugin (unwind/lower.cc) that writes the functions as
-the front end leaves them; unwind/lower.py makes C of that, which spatch reads. What is said of the order of other steps
-(scripts/coccinelle/order.table) unwind/steps.py checks. See Documentation/error-unwind.rst.
+the front end leaves them; unwind/lower.py makes C of that, which spatch reads. unwind/steps.py checks the order of other
+steps (scripts/coccinelle/order.table), and unwind/results.py who looks at what he is told. See Documentation/error-unwind.rst.
 
 	scripts/gates/unwind.py				the modules of the last build, with controls
 	scripts/gates/unwind.py --only OBJECT...	objects of any C or C++ module that kbuild made with KDIR, no controls
@@ -30,6 +30,7 @@ import gatelib  # noqa: E402
 import lower  # noqa: E402
 import mutants  # noqa: E402
 import pairs  # noqa: E402
+import results  # noqa: E402
 import steps  # noqa: E402
 
 HERE = os.path.join(gatelib.ROOT, "scripts", "gates", "unwind")
@@ -47,7 +48,9 @@ GROUPS = {"leak": ("leak", "locked"), "early": ("early",), "raw": ("raw",), "che
 # What a rule says of itself in brackets, and the group in which it speaks.
 RULE_GROUPS = {"leak": ("leak",), "locked": ("leak",), "early": ("early",), "raw": ("raw",),
                "errptr": ("check", "marks"), "order": ("pairs",), "twice": ("freed",), "used": ("freed",),
-               "counted": ("freed",), "unset": ("marks",), "rcu": ("marks",), "mirror": ("mirror",), "steps": ()}
+               "counted": ("freed",), "unset": ("marks",), "rcu": ("marks",), "mirror": ("mirror",)}
+# Rules that are programs here, because what they ask goes across calls.
+PROGRAMS = ("steps", "ignored", "blind", "hidden")
 
 # What is not judged, {(function, rule, kernels that have it): reason}: the rule says something that reading shows to be wrong.
 NOT_JUDGED = {
@@ -258,19 +261,22 @@ def changed(number, mutant):
     return os.path.join(gatelib.ROOT, mutant.unit), ["-iquote", directory, "-I" + directory]
 
 
-def checked(module, facts):
-    """What the rows of order.table find in a module."""
+def checked(module, facts, heeded, met=None):
+    """What order.table and results.table find in a module. met: gets the rows that say something of it."""
     judged = steps.Facts(module, facts)
     judged.judge()
     judged.units()
-    return judged.found
+    if met is not None:
+        met |= judged.met
+    looked = results.Results(module, heeded, met)
+    return judged.found + looked.judge()
 
 
 class Tried:
     """What every try of a mutant needs; set before the processes that try are made, which inherit it."""
 
     lowering = rows = rules = None
-    facts = ()
+    facts = heeded = ()
     units, texts, modules, said = {}, {}, {}, []
 
 
@@ -300,9 +306,9 @@ def try_mutant(job):
         now = module.texts(texts)
     except lower.NotUnderstood as error:
         return [], str(error)
-    said = checked(module, Tried.facts) if mutant.rule == "steps" else []
+    said = checked(module, Tried.facts, Tried.heeded) if mutant.rule in PROGRAMS else []
     paths = write(joined(now, {symbol for symbol in now if now[symbol] != texts.get(symbol)}), "mutant-%d" % number)
-    for group in RULE_GROUPS[mutant.rule]:
+    for group in RULE_GROUPS.get(mutant.rule, ()):
         if group in paths:
             said += findings((rules[group], paths[group]))
     # Without positions, which move with the change.
@@ -472,7 +478,7 @@ def main():
         root = os.path.commonpath([os.path.dirname(os.path.realpath(path)) for path in only])
     objects = [obj for some in modules.values() for obj in some]
     symbols, jobs, whole, units, names, assembly, lowered = 0, [], {}, {}, set(), [], []
-    facts, met, of_steps = steps.read(), set(), []
+    facts, heeded, met, of_programs = steps.read(), results.read(), set(), []
     with multiprocessing.Pool(2) as pool:
         try:
             functions = dict(zip(objects, pool.map(lowering.lower, objects, chunksize=1)))
@@ -481,10 +487,7 @@ def main():
                 module = lower.Module(rows, units[name], root)
                 whole[name] = module.texts()
                 lowered.append((module, None if only else name))
-                judged = steps.Facts(module, facts)
-                judged.judge()
-                of_steps += judged.units()
-                met |= judged.met
+                of_programs += checked(module, facts, heeded, met)
                 names |= {function.name for function in module.done.values()}
                 paths = write(joined(whole[name]), os.path.splitext(os.path.basename(name))[0])
                 jobs += [(rules[group], path) for group, path in paths.items()]
@@ -503,10 +506,10 @@ def main():
         for (_, path), ok in zip(jobs, pool.imap(parsed, [path for _, path in jobs], chunksize=1)):
             if not ok:
                 report.finding("%s: spatch does not read all of it" % path)
-        said = [line for lines in pool.imap(findings, jobs, chunksize=1) for line in lines] + of_steps
-        for row in facts if not only else ():
+        said = [line for lines in pool.imap(findings, jobs, chunksize=1) for line in lines] + of_programs
+        for row in [*facts, *heeded] if not only else ():
             if row not in met:
-                report.finding("order.table:%d: no function does that: delete the row" % row.number)
+                report.finding("%s:%d: no function does that: delete the row" % (row.table, row.number))
         judge(report, said, names, not_judged, not only)
         for prefix, what in ASSEMBLY.items():
             count = sum(symbol.startswith(prefix) for symbol in assembly)
@@ -515,7 +518,7 @@ def main():
     if not only:
         try_not_judged(report, said, names)
         Tried.lowering, Tried.rows, Tried.rules, Tried.units, Tried.texts, Tried.said = lowering, rows, rules, units, whole, said
-        Tried.facts, Tried.modules = facts, {name: module for name, (module, _) in zip(modules, lowered)}
+        Tried.facts, Tried.heeded, Tried.modules = facts, heeded, {name: module for name, (module, _) in zip(modules, lowered)}
         tries, tried = [], set()
         for number, mutant in enumerate(mutants.MUTANTS):
             # In brief: the first for each rule.

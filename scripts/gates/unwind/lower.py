@@ -15,6 +15,7 @@ is that graph, as labels and jumps, with marks in terms of the table of pairs:
 	__code(v), __iserr(v)	PTR_ERR(v); v is an ERR_PTR	__raw(KIND, t)	after __get(): outside of every class
 	__freed(KIND, v), __use(v), __fresh(v), __counted(v)	what becomes of the memory at v
 	__read(v), __set(v), __unset(v)	use and assignment of a variable
+	__blind(n)	the statement asks a Result for what it may not have	__bad(v)	what v says of has failed
 
 What a function means to its callers, in whichever unit they are, is its Summary. Every line ends in /* FILE:LINE */, the
 nearest position in the project's own sources.
@@ -637,8 +638,8 @@ class Function:
         what, of, inverted = atom
         yes = truth != inverted
         if what == "ok":
-            if of not in self.shared:
-                state.status[of] = "ok" if yes else "failed"
+            # What somebody else may change is known until the next call.
+            state.status[of] = "ok" if yes else "failed"
             origin = state.origin.get(of) if of not in self.shared else None
             made = self.statements[origin - 1] if origin else None
             if made and self.module.says(made, "check_errno", "check_pointer") and made["args"][0][0] == "s":
@@ -659,6 +660,8 @@ class Function:
                         for kind in self.kinds[token]:
                             marks.append("__put(%s, %s);" % (kind, token))
                         state.drop(token)
+            elif not yes:
+                marks.append("__bad(%s);" % word(str(of)))
             if made:
                 for token in sorted(self.made_by(state, made["n"])):
                     marks.append("__tested(%s);" % token)
@@ -955,11 +958,29 @@ class Function:
         for argument in args:
             if argument[0] == "a" and (self.base(argument)[0] or "")[:1] == "l":
                 marks.append("__set(%s);" % self.base(argument)[0])
+        if module.says(statement, "value", "error") and args:
+            # The value of what may have failed, the error of what has not.
+            root = self.base(args[0])[0]
+            known = state.status.get(root)
+            if root and root[0] == "l" and (known != "ok" if module.says(statement, "value") else known == "ok"):
+                marks.append("__blind(%d);" % statement["n"])
+        if module.says(statement, "errno") and version is not None and args:
+            # It is known still when the Result is gone.
+            known = {"ok": "z", "failed": "neg"}.get(state.status.get(self.base(args[0])[0]))
+            if known:
+                state.facts[version] = known
         if module.says(statement, "ok", "errno", "error", "check_errno", "check_pointer"):
             if module.says(statement, "check_errno", "check_pointer") and args[0][0] == "s":
                 for token, _ in self.results.get(self.canonical(args[0]), ()):
                     marks.append("__tested(%s);" % token)
+                # Made of a number or a pointer that is known.
+                known = {"neg": "failed", "err": "failed", "z": "ok", "nn": "ok", "pos": "ok", "valid": "ok"} \
+                    .get(state.facts.get(self.canonical(args[0])))
+                if known and out:
+                    state.status[out] = known
             return
+        for root in self.shared:
+            state.status.pop(root, None)
         if name in ("PTR_ERR", "ERR_CAST") and args[0][0] == "s":
             marks.append("__code(v%d);" % self.canonical(args[0]))
             return
@@ -1335,7 +1356,7 @@ class Function:
                 self.summary.fails = self.summary.fails or fails
             if made and made["k"] == "call" and made["fn"] in ("PTR_ERR", "ERR_PTR", "ERR_CAST"):
                 outcomes = [(True, None, None)]
-            elif made and made["k"] == "call" and self.module.says(made, "errno"):
+            elif made and made["k"] == "call" and self.module.says(made, "errno") and fact is None:
                 root = self.base(made["args"][0])[0]
                 status = state.status.get(root)
                 if status in ("ok", "failed"):

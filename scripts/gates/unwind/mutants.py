@@ -239,4 +239,26 @@ MUTANTS = [
          "\tlent.flags &= ~IORESOURCE_BUSY;\n\tbefore.insert(around, around.start, lent.start);\n")),
     *of("core/memory/backing.cc",
         ("nobody waits for the page maps that go elsewhere", "steps", "\t\tflush_work(&chunk->unmapping);\n", "\t\t;\n")),
+    # Results that nobody looks at.
+    *of("region/space.cc",
+        ("whether a range could be claimed is ignored", "ignored",
+         "\tif (!__request_region(&parent_of(extent.pfn), extent.pfn.bytes(), extent.count.bytes(),\n\t\t\t      name, 0))\n"
+         "\t\treturn Error(-ENOMEM);\n",
+         "\t(void)__request_region(&parent_of(extent.pfn), extent.pfn.bytes(), extent.count.bytes(),\n\t\t\t\tname, 0);\n"),
+        ("a failure is taken back and not told", "hidden", "\t\tunclaim(added);\n\t\treturn claimed.error();", "\t\tunclaim(added);")),
+    *of("cdev/mode.cc",
+        ("an instance that could not be shut is lent", "ignored", "\t\tTRY(shut(change));", "\t\t(void)shut(change);")),
+    *of("cdev/resize.cc",
+        ("pages that are still in use are taken off", "ignored", "\tif (!idle)\n\t\treturn false;\n\n", "\t(void)idle;\n")),
+    *of("fs/daxfs.cc",
+        ("an inode that is not there is used", "blind", "\tif (!inode)\n\t\treturn Error(-ENOMEM);\n\tif (compat", "\tif (compat")),
+    *of("ram/block.cc",
+        ("an attribute that is not there is used", "blind", "\tif (!attribute)\n\t\treturn Error(-ENODEV);\n", "")),
+    *of("ram/ram.cc",
+        ("memory that could not be added is said to be", "hidden",
+         "\t\t(void)remove_blocks(cancellation);\n\treturn added;", "\t\t(void)remove_blocks(cancellation);\n\treturn {};")),
+    *of("providers/hmem/hmem.cc",
+        ("a region that was not made is kept", "blind",
+         "\tif (!region.ok()) {\n\t\tdev_err(&platform->dev, \"cannot make a region: error %d\\n\", region.errno_value());\n"
+         "\t\treturn region.errno_value();\n\t}\n", "")),
 ]

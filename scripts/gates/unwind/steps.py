@@ -25,6 +25,8 @@ Step = collections.namedtuple("Step", "sign name value perhaps text")
 class Row:
     """A fact. number: its line."""
 
+    table = "order.table"
+
     def __init__(self, number, form, first, second, where, reason):
         self.number, self.form, self.reason = number, form, reason
         self.first, self.second = step(first), step(second)
