@@ -261,4 +261,14 @@ MUTANTS = [
         ("a region that was not made is kept", "blind",
          "\tif (!region.ok()) {\n\t\tdev_err(&platform->dev, \"cannot make a region: error %d\\n\", region.errno_value());\n"
          "\t\treturn region.errno_value();\n\t}\n", "")),
+    # Places in lists, and workers.
+    *of("core/registration.cc",
+        ("a member is freed on its list", "steps", "\tlist_del(&last->node);\n", "")),
+    *of("ram/ram.cc",
+        ("a list leads to a stack that is gone", "steps", "\t\tlist_del(&node_);\n", "")),
+    *of("core/memory/stale.cc",
+        ("workers outlive what they work on", "steps",
+         "\t\tfor (Helper &helper : helpers_)\n\t\t\tcancel_work_sync(&helper.work);\n", "")),
+    *of("core/memory/early_kill.cc",
+        ("a task is not put", "steps", "\t\tput_task_struct(candidate.task);\n", "")),
 ]
