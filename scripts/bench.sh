@@ -140,11 +140,11 @@ if [ "$what" = trace ]; then
 		echo "Guest instructions in each function and what it calls, the number of calls if there"
 		echo "are several; nothing that is less than a twenty-fifth of its operation. Debian $release."
 		trace stock "$vm/stock/device_dax.ko" "$vm/stock/dax_hmem.ko" \
-			'Mainline: open, close' 'Mainline: first write of 2 MiB' \
+			'Mainline: load' 'Mainline: open, close' 'Mainline: first write of 2 MiB' \
 			'Mainline: munmap of 512 MiB' 'Mainline: create, size 2 MiB, bind' \
 			'Mainline: unbind, size 0, delete' 'Mainline: unload'
 		trace unidax "$vm/unidax.ko" "$vm/unidax_hmem.ko" \
-			'unidax: open, close' 'unidax: first write of 2 MiB' \
+			'unidax: load' 'unidax: open, close' 'unidax: first write of 2 MiB' \
 			'unidax: shrink by 512 MiB that are mapped' 'unidax: create, size 2 MiB' \
 			'unidax: size 0, delete' 'unidax: unload'
 	} >"$work/table"

@@ -1225,21 +1225,27 @@ static void trace_rows(const char *const *paths)
 
 	load_images(paths);
 	first_load();
+	unload();
+	settle();
+	MARK(1);
+	load();
+	settle();
+	MARK(0);
 	find_region();
 	find_device();
 	/* Modules lie elsewhere after the next load. */
 	print_symbols();
 	shape(MIB(2), GIB(1));
-	MARKED(1, (void)0, close(device_open()));
+	MARKED(2, (void)0, close(device_open()));
 	fd = device_open();
 	p = map(fd, MIB(2), 0);
-	MARKED(2, ({
+	MARKED(3, ({
 		munmap(p, MIB(2));
 		p = map(fd, MIB(2), 0);
 	}), touch_write(p));
 	munmap(p, MIB(2));
 	if (driver->binds) {
-		MARKED(3, ({
+		MARKED(4, ({
 			p = map(fd, MIB(512), 0);
 			touch_all(p, MIB(512), MIB(2));
 		}), munmap(p, MIB(512)));
@@ -1248,7 +1254,7 @@ static void trace_rows(const char *const *paths)
 		shape(MIB(2), MIB(512));
 	} else {
 		p = map(fd, GIB(1), 0);
-		MARKED(3, ({
+		MARKED(4, ({
 			resize(fd, GIB(1));
 			touch_all(p, GIB(1), MIB(2));
 		}), resize(fd, MIB(512)));
@@ -1256,17 +1262,17 @@ static void trace_rows(const char *const *paths)
 		close(fd);
 	}
 	/* From here on with the work that is put off. */
-	MARKED(4, without(name), ({
+	MARKED(5, without(name), ({
 		create(name, sizeof(name), MIB(2));
 		settle();
 	}));
-	MARKED(5, with(name, sizeof(name)), ({
+	MARKED(6, with(name, sizeof(name)), ({
 		without(name);
 		settle();
 	}));
 	shape(MIB(2), GIB(1));
 	settle();
-	MARK(6);
+	MARK(7);
 	unload();
 	settle();
 	MARK(0);
