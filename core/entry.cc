@@ -23,6 +23,12 @@ void stop_from(size_t started)
 {
 	while (started--)
 		units[started]->stop();
+	/*
+	 * What a release function reports (UnreleasedObjects::done()) is not its last instruction,
+	 * and its task may be preempted before that. One that was preempted inside our text holds
+	 * up this grace period: a long one, so there is one for all units.
+	 */
+	synchronize_rcu_tasks();
 }
 
 } // namespace

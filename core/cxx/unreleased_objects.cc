@@ -13,12 +13,6 @@ void UnreleasedObjects::drain(const char *what)
 	done();
 	while (!wait_for_completion_timeout(&all_gone_, report_every))
 		pr_warn("waiting for %d %s to be released\n", atomic_read(&count_), what);
-	/*
-	 * done() is the last thing a release function does, but not its last instruction: the task
-	 * may be preempted between the two. A task that was preempted inside our text holds up this
-	 * grace period.
-	 */
-	synchronize_rcu_tasks();
 }
 
 } // namespace unidax

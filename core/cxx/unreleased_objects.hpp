@@ -32,8 +32,8 @@ public:
 	}
 
 	/**
-	 * drain() - wait until every object that was added is done, and until whoever reported the
-	 * last one has left this module's text. Nothing may be added any more.
+	 * drain() - wait until every object that was added is done. Whoever reported the last one
+	 * may not have left this module's text yet. Nothing may be added any more.
 	 * @what: plural noun for the log.
 	 * Context: process context, sleeps.
 	 */

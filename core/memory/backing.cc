@@ -20,6 +20,18 @@ u64 chunk_size_for(u64 compound_size)
 	return larger<u64>(memory_block_size_bytes(), compound_size);
 }
 
+/* Whether some struct pages of @extent are there since boot, and stay when their map goes. */
+bool outlive_map(const Extent &extent)
+{
+	Pfn pfn = {align_down(extent.pfn.n, PAGES_PER_SECTION)};
+
+	for (; pfn < extent.pfn_end(); pfn = pfn + Pages{PAGES_PER_SECTION}) {
+		if (early_section(__pfn_to_section(pfn.n)))
+			return true;
+	}
+	return false;
+}
+
 } // namespace
 
 Result<RequestedRange> RequestedRange::request(Address start, u64 size, const char *format, int id)
@@ -152,7 +164,8 @@ void Backing::unmap(Chunk *first, Chunk *end)
 	for (Chunk *chunk = first; chunk != end; chunk++) {
 		if (!chunk->backing)
 			continue;
-		chunk->backing->set_reserved(*chunk, true);
+		if (outlive_map(all_of(*chunk)))
+			chunk->backing->set_reserved(*chunk, true);
 		if (own)
 			queue_work(compat::unbound_workqueue(), &chunk->unmapping);
 		else

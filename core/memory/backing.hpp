@@ -161,6 +161,7 @@ private:
 	 * The flag PG_reserved of every struct page of @chunk, whose pages nobody uses. The kernel
 	 * sets it on all memory that is added, until it goes online, which this never does. It says
 	 * what is not so, that references are not counted: VFIO (type1) takes one and drops none.
+	 * It is set again only where the struct pages outlive the map.
 	 */
 	void set_reserved(const Chunk &chunk, bool reserved) const;
 	/* The pages of @chunk, as if they were an instance of their own. */
