@@ -54,12 +54,13 @@ using RegisteredInstance = Registered<Instance, remove>;
  * @parent: what the device appears under
  * @id: the I of daxR.I
  * @size: bytes
+ * @named: the device whose name, number and node it has instead of its own, or null
  *
  * Context: process context, sleeps, killable.
  * Errors: as region::Region::lease(); -EEXIST, -ENOSPC (no minor left), -ENOMEM.
  */
 [[nodiscard]] Result<RegisteredInstance> make(Ref<region::Region> region, device &parent,
-					      unsigned int id, u64 size);
+					      unsigned int id, u64 size, const device *named);
 
 } // namespace cdev
 } // namespace unidax

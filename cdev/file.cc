@@ -35,10 +35,10 @@ void mark_dax(inode &node)
  */
 int open(inode *node, file *file)
 {
-	Instance &instance = Instance::of(*node->i_cdev);
+	Ref<Instance> instance = Instance::reached_by(*node->i_cdev);
 
 	{
-		const auto live = instance.live().try_access();
+		const auto live = instance->live().try_access();
 
 		if (!live)
 			return -ENXIO;
@@ -48,17 +48,24 @@ int open(inode *node, file *file)
 	}
 	/*
 	 * SAFETY: f_mapping pins nothing. The instance holds its inode until it is freed, and the
-	 * file holds the instance: its count on the cdev is dropped after everything in __fput()
-	 * that looks at the mapping, and a VMA's count on the file after unlink_file_vma().
+	 * file holds the instance until release(), which comes after everything in __fput() that
+	 * looks at the mapping; a VMA's count on the file is dropped after unlink_file_vma().
 	 */
-	file->f_mapping = instance.inode().i_mapping;
+	file->f_mapping = instance->inode().i_mapping;
 	file->f_wb_err = filemap_sample_wb_err(file->f_mapping);
 	file->f_sb_err = file_sample_sb_err(file);
 	/* read_iter() and write_iter() know how to come back instead of sleeping. */
 	file->f_mode |= FMODE_NOWAIT;
-	file->private_data = &instance;
 	mark_dax(*node);
-	event::open(instance.name(), file->f_flags);
+	event::open(instance->name(), file->f_flags);
+	file->private_data = &instance.release();
+	return 0;
+}
+
+int release(inode *, file *file)
+{
+	const Ref<Instance> gone = Ref<Instance>::adopt(Instance::of(*file));
+
 	return 0;
 }
 
@@ -217,6 +224,7 @@ constinit const file_operations file_ops = compat::with_map_sync({
 	.compat_ioctl = compat_ptr_ioctl,
 	.mmap = mmap,
 	.open = open,
+	.release = release,
 	.fsync = fsync,
 	.get_unmapped_area = get_unmapped_area,
 	.splice_write = iter_file_splice_write,

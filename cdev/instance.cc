@@ -15,19 +15,27 @@ namespace {
 
 lock_class_key change_lock_key, holders_lock_key;
 
+/* None for an instance that has the number of @named. */
+Result<Id> take_minor(const device *named)
+{
+	if (named)
+		return Id();
+	return state->minors.take(state->numbers.count() - 1);
+}
+
 } // namespace
 
-Instance::Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec,
+Instance::Instance(Id minor, dev_t number, fs::InstanceInode inode, const region::Spec &spec,
 		   PerCpuFaultCounts faults)
-	: spec_(spec), minor_(move(minor)), inode_(move(inode)), live_(*inode_->i_mapping),
-	  faults_(move(faults)), holders_lock_("unidax_holders_lock", holders_lock_key),
-	  next_holder_(jiffies),
+	: spec_(spec), number_(number), minor_(move(minor)), inode_(move(inode)),
+	  live_(*inode_->i_mapping), faults_(move(faults)),
+	  holders_lock_("unidax_holders_lock", holders_lock_key), next_holder_(jiffies),
 	  change_lock_("unidax_change_lock", change_lock_key), device_{}, cdev_{}
 {
 	init_waitqueue_head(&fence_wait_);
 }
 
-Ref<Instance> Instance::attach(Box<Instance> instance, struct device &parent)
+Ref<Instance> Instance::attach(Box<Instance> instance, struct device &parent, bool named)
 {
 	Instance &attached = *instance.release();
 	struct device &device = attached.device_;
@@ -36,8 +44,9 @@ Ref<Instance> Instance::attach(Box<Instance> instance, struct device &parent)
 	device_initialize(&device);
 	/* Memory sleeps with the machine: no folder `power` with files that nobody needs. */
 	device_set_pm_not_required(&device);
-	device.devt = state->numbers.at(attached.minor_.get());
-	device.class_ = state->device_class.get();
+	/* With a number it would get a second node, of the same name. */
+	device.devt = named ? 0 : attached.number_;
+	device.class_ = (named ? state->named : state->own).get();
 	device.parent = &parent;
 	device.groups = attribute_groups;
 	device.release = [](struct device *dead) {
@@ -51,17 +60,22 @@ Ref<Instance> Instance::attach(Box<Instance> instance, struct device &parent)
 }
 
 Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct device &parent,
-					  unsigned int id, u64 size)
+					  unsigned int id, u64 size, const struct device *named)
 {
 	const region::Spec &spec = region->spec();
-	Id minor = TRY(state->minors.take(state->numbers.count() - 1));
-	fs::InstanceInode inode = TRY(fs::instance_inode(state->numbers.at(minor.get())));
+	Id minor = TRY(take_minor(named));
+	const dev_t number = named ? named->devt : state->numbers.at(minor.get());
+	fs::InstanceInode inode = TRY(fs::instance_inode(number));
 	PerCpuFaultCounts faults = TRY(PerCpuFaultCounts::make());
-	Box<Instance> made = TRY(Box<Instance>::make(move(minor), move(inode), spec, move(faults)));
+	Box<Instance> made =
+		TRY(Box<Instance>::make(move(minor), number, move(inode), spec, move(faults)));
 
-	Ref<Instance> instance = attach(move(made), parent);
+	Ref<Instance> instance = attach(move(made), parent, named);
 
-	TRY(check(dev_set_name(&instance->device_, "dax%d.%u", spec.id, id)));
+	if (named)
+		TRY(check(dev_set_name(&instance->device_, "%s", dev_name(named))));
+	else
+		TRY(check(dev_set_name(&instance->device_, "dax%d.%u", spec.id, id)));
 
 	/* First, since it goes last: its directory may be held by whoever reads that (remove()). */
 	DebugEntry extents_file = state->debug.make_extents(*instance);
@@ -93,6 +107,8 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 
 	RegisteredInstance registered(move(instance));
 
+	if (named)
+		registered->taken_number_ = TRY(TakenNumber::make(*registered));
 	registered->extents_file_ = move(extents_file);
 	event::instance(registered->name(), size, UNIDAX_ADDED);
 
@@ -101,6 +117,40 @@ Result<RegisteredInstance> Instance::make(Ref<region::Region> region, struct dev
 
 	TRY(registered->enter_sysfs(change));
 	return registered;
+}
+
+Result<TakenNumber> TakenNumber::make(Instance &instance)
+{
+	cdev_set_parent(&instance.cdev_, &instance.device_.kobj);
+	TRY(check(cdev_add(&instance.cdev_, instance.number_, 1)));
+
+	state->enter(instance.renumbered_node_);
+	return TakenNumber(&instance);
+}
+
+TakenNumber::~TakenNumber()
+{
+	if (!instance_)
+		return;
+	state->leave(instance_->renumbered_node_);
+	cdev_del(&instance_->cdev_);
+}
+
+Ref<Instance> Instance::reached_by(struct ::cdev &cdev)
+{
+	Instance &opened = of(cdev);
+
+	if (!opened.named() || !opened.live_.revoked()) [[likely]]
+		return Ref<Instance>::share(opened);
+
+	MutexGuard guard(state->renumbered_lock);
+	Instance *candidate;
+
+	list_for_each_entry (candidate, state->renumbered.head(), renumbered_node_) {
+		if (candidate->number_ == opened.number_)
+			return Ref<Instance>::share(*candidate);
+	}
+	return Ref<Instance>::share(opened);
 }
 
 Result<> Instance::enter_sysfs(const Change &change)
@@ -129,6 +179,7 @@ void Instance::remove()
 {
 	event::instance(name(), size(*this), UNIDAX_REMOVED);
 	end_changes();
+	taken_number_ = {};
 	cdev_device_del(&cdev_, &device_);
 	withdraw();
 	extents_file_ = {};
@@ -137,9 +188,9 @@ void Instance::remove()
 /* The internal interface. */
 
 Result<RegisteredInstance> make(Ref<region::Region> region, struct device &parent, unsigned int id,
-				u64 size)
+				u64 size, const struct device *named)
 {
-	return Instance::make(move(region), parent, id, size);
+	return Instance::make(move(region), parent, id, size, named);
 }
 
 void remove(Ref<Instance> instance)

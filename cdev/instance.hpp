@@ -39,6 +39,35 @@ struct Live {
 
 class Change;
 class Fence;
+class Instance;
+
+/*
+ * The hold of an instance on another device's number, whose nodes lead to it meanwhile; or none.
+ *
+ * INVARIANT: instance_ is null, or its cdev has the number and it is in State::renumbered, which
+ * only this object undoes.
+ */
+class TakenNumber {
+public:
+	/** make() - @instance: in service. Context: process context. Errors: -ENOMEM, -EBUSY. */
+	[[nodiscard]] static Result<TakenNumber> make(Instance &instance);
+
+	TakenNumber() : instance_(nullptr) {}
+	TakenNumber(TakenNumber &&other) : instance_(exchange(other.instance_, nullptr)) {}
+	TakenNumber &operator=(TakenNumber &&other)
+	{
+		TakenNumber old(move(*this));
+
+		instance_ = exchange(other.instance_, nullptr);
+		return *this;
+	}
+	~TakenNumber();
+
+private:
+	explicit TakenNumber(Instance *instance) : instance_(instance) {}
+
+	Instance *instance_;
+};
 
 /* Whose change it is. An administrator does not wait for what a holder of the node has begun. */
 enum class Authority { holder, administrator };
@@ -63,8 +92,9 @@ enum class Mode { devdax, system_ram };
 class Instance : NoCopy {
 public:
 	/** make() - see cdev::make(). */
-	[[nodiscard]] static Result<RegisteredInstance>
-	make(Ref<region::Region> region, struct device &parent, unsigned int id, u64 size);
+	[[nodiscard]] static Result<RegisteredInstance> make(Ref<region::Region> region,
+							     struct device &parent, unsigned int id,
+							     u64 size, const struct device *named);
 	/** remove() - see cdev::remove(). */
 	void remove();
 	/** retire() - see cdev::retire(). */
@@ -136,7 +166,7 @@ public:
 	 */
 	[[nodiscard]] Result<> set_mode(Mode mode, ram::RequestedUse requested);
 
-	Instance(Id minor, fs::InstanceInode inode, const region::Spec &spec,
+	Instance(Id minor, dev_t number, fs::InstanceInode inode, const region::Spec &spec,
 		 PerCpuFaultCounts faults);
 
 	[[nodiscard]] static Instance &of(struct ::cdev &cdev)
@@ -147,8 +177,7 @@ public:
 	}
 	[[nodiscard]] static Instance &of(struct file &file)
 	{
-		/* SAFETY: this folder's open() put it there; the file's count on the cdev keeps it.
-		 */
+		/* SAFETY: this folder's open() put it there, with a count. */
 		return *static_cast<Instance *>(file.private_data);
 	}
 	[[nodiscard]] static Instance &of(struct device &device)
@@ -157,6 +186,16 @@ public:
 		 * an Instance. */
 		return *container_of(&device, Instance, device_);
 	}
+
+	/**
+	 * reached_by() - the instance that a node with @cdev leads to: the one with the cdev; or,
+	 * once that is out of service, the one that has its number now.
+	 *
+	 * A node keeps the cdev that it was opened with for as long as anybody has it open. Only
+	 * the number of another device is ever used again.
+	 * Context: process context, may sleep; the caller has a count on the cdev.
+	 */
+	[[nodiscard]] static Ref<Instance> reached_by(struct ::cdev &cdev);
 
 	[[nodiscard]] Revocable<Live> &live() { return live_; }
 	/** inode() - the daxfs inode; as long as the instance. */
@@ -193,9 +232,16 @@ public:
 private:
 	friend Change;
 	friend Fence;
+	friend TakenNumber;
 
-	/** attach() - from here on the object is counted by its device. */
-	[[nodiscard]] static Ref<Instance> attach(Box<Instance> instance, struct device &parent);
+	/**
+	 * attach() - from here on the object is counted by its device.
+	 * @named: whether name, number and node are those of another device
+	 */
+	[[nodiscard]] static Ref<Instance> attach(Box<Instance> instance, struct device &parent,
+						  bool named);
+	/** named() - whether name, number and node are those of another device. */
+	[[nodiscard]] bool named() const { return !device_.devt; }
 	/**
 	 * unmap() - take @count pages at @first, or all from there on if 0, out of every mapping.
 	 * Context: no fault can insert there meanwhile; process context, may sleep.
@@ -285,11 +331,15 @@ private:
 	void recall() REQUIRES(change_lock_);
 
 	const region::Spec spec_;
+	/* What its node leads to: that of minor_, or if that is none, another device's. */
+	const dev_t number_;
 	const Id minor_;
 	const fs::InstanceInode inode_;
 	/* Null unless in service. */
 	DebugEntry extents_file_;
 	Revocable<Live> live_;
+	/* None unless in service. */
+	TakenNumber taken_number_;
 	PerCpuFaultCounts faults_;
 	/*
 	 * Holders wait for each other here before they wait for change_lock_. So an administrator
@@ -326,6 +376,8 @@ private:
 	/* Written under change_lock_ only, read by anybody. */
 	unsigned long resizes_ = 0;
 	u64 drain_ns_ = 0;
+	/* In State::renumbered, while there is a taken_number_. */
+	list_head renumbered_node_;
 	struct device device_;
 	struct ::cdev cdev_;
 };

@@ -10,7 +10,7 @@
 namespace unidax::cdev {
 namespace {
 
-lock_class_key class_key, minors_key;
+lock_class_key own_key, named_key, minors_key, renumbered_key;
 
 Result<> start()
 {
@@ -20,9 +20,10 @@ Result<> start()
 	unidax_nr_dax = smaller(larger(unidax_nr_dax, fewest), most);
 
 	DeviceNumbers numbers = TRY(DeviceNumbers::make(unidax_nr_dax));
-	DeviceClass device_class = TRY(DeviceClass::make());
+	DeviceClass own = TRY(DeviceClass::make("dax", own_key));
+	DeviceClass named = TRY(DeviceClass::make("unidax", named_key));
 
-	state.emplace(move(numbers), move(device_class));
+	state.emplace(move(numbers), move(own), move(named));
 	return {};
 }
 
@@ -35,16 +36,31 @@ void stop()
 
 Slot<State> state;
 
-State::State(DeviceNumbers numbers, DeviceClass device_class)
-	: numbers(move(numbers)), device_class(move(device_class)),
-	  debug(DebugEntry::make_directory("unidax")), minors("unidax_minors", minors_key)
+State::State(DeviceNumbers numbers, DeviceClass own, DeviceClass named)
+	: numbers(move(numbers)), own(move(own)), named(move(named)),
+	  debug(DebugEntry::make_directory("unidax")), minors("unidax_minors", minors_key),
+	  renumbered_lock("unidax_renumbered", renumbered_key)
 {}
+
+void State::enter(list_head &node)
+{
+	MutexGuard guard(renumbered_lock);
+
+	list_add(&node, renumbered.head());
+}
+
+void State::leave(list_head &node)
+{
+	MutexGuard guard(renumbered_lock);
+
+	list_del(&node);
+}
 
 const Unit unit = {.name = "cdev", .start = start, .stop = stop};
 
-Result<DeviceClass> DeviceClass::make()
+Result<DeviceClass> DeviceClass::make(const char *name, lock_class_key &key)
 {
-	class_ *const made = TRY(check_pointer(compat::make_class("dax", class_key)));
+	class_ *const made = TRY(check_pointer(compat::make_class(name, key)));
 
 	return DeviceClass(made);
 }

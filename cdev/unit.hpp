@@ -51,11 +51,14 @@ private:
 	unsigned int count_;
 };
 
-/* The class `dax`. Wraps include/linux/device/class.h. */
+/* A class of devices. Wraps include/linux/device/class.h. */
 class DeviceClass : public Unique<compat::ClassPointer, class_destroy> {
 public:
-	/** make() - create it. Context: process context. Errors: -ENOMEM, -EEXIST. */
-	[[nodiscard]] static Result<DeviceClass> make();
+	/**
+	 * make() - create it. @key: static
+	 * Context: process context. Errors: -ENOMEM, -EEXIST.
+	 */
+	[[nodiscard]] static Result<DeviceClass> make(const char *name, lock_class_key &key);
 
 private:
 	using Unique::Unique;
@@ -63,15 +66,29 @@ private:
 
 /* Its end waits for every instance and directory to be released, since those use the rest. */
 struct State {
-	State(DeviceNumbers numbers, DeviceClass device_class);
+	State(DeviceNumbers numbers, DeviceClass own, DeviceClass named);
 	~State() { outstanding.drain("dax devices and their directories"); }
 
 	DeviceNumbers numbers;
-	DeviceClass device_class;
+	/* `dax`: instances with a node of their own. */
+	DeviceClass own;
+	/*
+	 * `unidax`: those of devices that are on a bus already. In the class `dax` a program that
+	 * looks at both, as daxctl does, would find them twice.
+	 */
+	DeviceClass named;
 	/* /sys/kernel/debug/unidax */
 	DebugEntry debug;
 	/* In turn: a node of a device that was removed must not soon lead to another one. */
 	CyclicIds minors;
+	Mutex renumbered_lock;
+	/** enter() - let the instance with @node be in renumbered. */
+	void enter(list_head &node);
+	/** leave() - undo enter(). */
+	void leave(list_head &node);
+
+	/* Instances in service that have another device's number. */
+	GuardedList renumbered GUARDED_BY(renumbered_lock);
 	UnreleasedObjects outstanding;
 };
 

@@ -12,6 +12,7 @@
 #include <linux/types.h>
 #endif
 
+struct dev_pagemap;
 struct device;
 struct unidax_region;
 
@@ -36,9 +37,14 @@ struct unidax_region;
  * @start: first physical address, bytes
  * @size: length in bytes
  * @align: smallest unit that is handed out, bytes: PAGE_SIZE, PMD_SIZE or PUD_SIZE; @start and
- *   @size are multiples of it and of memremap_compat_align()
+ *   @size are multiples of it and, unless there is a @map, of memremap_compat_align()
  * @target_node: NUMA node that the memory would be if it were onlined, or NUMA_NO_NODE
  * @flags: UNIDAX_REGION_*
+ * @named: a device that has a name, a number and a node, which the first instance takes over; its
+ *   driver adds no cdev of its own. Or null: that instance gets its own.
+ * @map: a page map that somebody has described for the range, and maybe for what is around it, with
+ *   a place for the struct pages (PGMAP_ALTMAP_VALID); no memory of such a region can become System
+ *   RAM. Or null: the struct pages come from ordinary memory.
  */
 struct unidax_region_desc {
 	struct device *parent;
@@ -48,6 +54,8 @@ struct unidax_region_desc {
 	u64 align;
 	int target_node;
 	unsigned int flags;
+	struct device *named;
+	const struct dev_pagemap *map;
 };
 
 #ifdef __cplusplus

@@ -58,10 +58,11 @@ public:
 	}
 
 	/**
-	 * open() - make the region and an instance of all of it. Errors: as
-	 * unidax_register_region().
+	 * open() - make the region and an instance of all of it.
+	 * @map, @named: see struct unidax_region_desc. Errors: as unidax_register_region().
 	 */
-	[[nodiscard]] Result<> open(const region::Spec &spec);
+	[[nodiscard]] Result<> open(const region::Spec &spec, const dev_pagemap *map,
+				    const device *named);
 
 	/** first_size() - bytes of the instance that has been there for longest, or 0. */
 	[[nodiscard]] u64 first_size();
@@ -88,9 +89,12 @@ public:
 	ssize_t show_seed(char *buffer);
 
 private:
-	/* One more instance of @region, of @size bytes. Errors: as cdev::make(); -ENXIO when
-	 * closed. */
-	[[nodiscard]] Result<> add(region::Region &region, u64 size, bool created);
+	/*
+	 * One more instance of @region, of @size bytes, created or with the region. Errors: as
+	 * cdev::make(); -ENXIO when closed.
+	 */
+	[[nodiscard]] Result<> add(region::Region &region, u64 size, bool created,
+				   const device *named = nullptr);
 	/* An instance to take out of service; none is added from now on. */
 	[[nodiscard]] Box<RegisteredMember> take_last();
 
@@ -105,11 +109,11 @@ private:
 	region::RegisteredRegion region_;
 };
 
-Result<> Registration::add(region::Region &region, u64 size, bool created)
+Result<> Registration::add(region::Region &region, u64 size, bool created, const device *named)
 {
 	Id id = TRY(ids_.take(INT_MAX));
 	cdev::RegisteredInstance instance =
-		TRY(cdev::make(Ref<region::Region>::share(region), parent_, id.get(), size));
+		TRY(cdev::make(Ref<region::Region>::share(region), parent_, id.get(), size, named));
 	Box<RegisteredMember> member =
 		TRY(Box<RegisteredMember>::make(move(id), move(instance), created));
 	MutexGuard guard(lock_);
@@ -237,10 +241,10 @@ constinit const kobj_type directory_type = region::directory_type(groups);
 
 } // namespace
 
-Result<> Registration::open(const region::Spec &spec)
+Result<> Registration::open(const region::Spec &spec, const dev_pagemap *map, const device *named)
 {
-	region_ = TRY(region::Region::make(spec, parent_, directory_type, *this));
-	return add(*region_, region_->initial_size(), false);
+	region_ = TRY(region::Region::make(spec, map, parent_, directory_type, *this));
+	return add(*region_, region_->initial_size(), false, named);
 }
 
 } // namespace unidax
@@ -263,7 +267,7 @@ static Result<unidax_region *> register_region(const unidax_region_desc &desc)
 	};
 	Box<Registration> registration = TRY(Box<Registration>::make(*desc.parent));
 
-	TRY(registration->open(spec));
+	TRY(registration->open(spec, desc.map, desc.named));
 	report_content(spec, registration->first_size());
 	/* SAFETY: opaque to providers, and made a Registration again before anybody looks at it. */
 	return reinterpret_cast<unidax_region *>(registration.release());

@@ -12,9 +12,10 @@ namespace {
 
 lock_class_key lock_key;
 
-Result<> check_spec(const Spec &spec)
+Result<> check_spec(const Spec &spec, const dev_pagemap *map)
 {
-	const u64 align = larger<u64>(spec.align, memremap_compat_align());
+	/* What is around the range has struct pages as well, if there is a map. */
+	const u64 align = map ? spec.align : larger<u64>(spec.align, memremap_compat_align());
 
 	if (spec.align != PAGE_SIZE && spec.align != PMD_SIZE && spec.align != PUD_SIZE) {
 		pr_err("dax_region%d: alignment %#llx is no page size\n", spec.id, spec.align);
@@ -91,14 +92,15 @@ void Region::put()
 	});
 }
 
-Result<RegisteredRegion> Region::make(const Spec &spec, device &parent, const kobj_type &directory,
-				      Registration &registration)
+Result<RegisteredRegion> Region::make(const Spec &spec, const dev_pagemap *map, device &parent,
+				      const kobj_type &directory, Registration &registration)
 {
-	TRY(check_spec(spec));
+	TRY(check_spec(spec, map));
 
 	Box<quarantine::Place> place = TRY(Box<quarantine::Place>::make());
-	Box<Backing> backing = TRY(Backing::make(Address(spec.start), spec.size,
-						 Alignment(spec.align), spec.numa_node, spec.id));
+	Box<Backing> backing =
+		TRY(Backing::make(Address(spec.start), spec.size, Alignment(spec.align),
+				  spec.numa_node, spec.id, map));
 	StaleMemory::Bits stale =
 		TRY(StaleMemory::make_bits(Pages::from_bytes(spec.size), compound(spec)));
 	Box<Region> made =

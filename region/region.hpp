@@ -349,12 +349,14 @@ public:
 	/**
 	 * make() - a region over a provider's memory, with page maps and a directory dax_region.
 	 * @spec: as the provider said; checked here
+	 * @map: see struct unidax_region_desc
 	 * @parent: where that directory goes
 	 * @directory: its type, directory_type() with the attributes of the registration
 	 * @registration: what those belong to; outlives the region's service
 	 * Context: process context, sleeps. Errors: as unidax_register_region().
 	 */
-	[[nodiscard]] static Result<RegisteredRegion> make(const Spec &spec, device &parent,
+	[[nodiscard]] static Result<RegisteredRegion> make(const Spec &spec, const dev_pagemap *map,
+							   device &parent,
 							   const kobj_type &directory,
 							   Registration &registration);
 

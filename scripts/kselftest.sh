@@ -154,6 +154,8 @@ machines=(
 	"memory failure, DMA|--memory=reserved --mem-size=2368M --append=vm_debug=- --iommu|poison|UNIDAX_EXPECT_ALIGNS=4096 2097152 1073741824|memory_failure vfio"
 	"hmem, unloaded|--memory=hmem --mem-size=128M --append=vm_debug=-|none|UNIDAX_EXPECT_PROVIDERS=hmem|$module_tests regressions|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
 	"reserved, unloaded|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|$module_tests number_reuse reserved_refusals keep|UNIDAX_CYCLES=12 UNIDAX_HURRY=0"
+	"bus, hmem|--memory=hmem --mem-size=256M|none|UNIDAX_EXPECT_PROVIDERS=bus|bus"
+	"bus, nvdimm|--memory=nvdimm --mem-size=256M|none|UNIDAX_EXPECT_PROVIDERS=bus|bus"
 	"hmem, not aligned|--memory=hmem --mem-size=32M --append=memmap=1M%0x44000000-1+2,6656K%0x44100000-1+0xefffffff,1M%0x48000000-1+0xefffffff|none|UNIDAX_EXPECT_PROVIDERS=hmem|keep"
 	"stress|--memory=reserved --mem-size=128M|none|UNIDAX_EXPECT_PROVIDERS=reserved|stress|UNIDAX_HURRY=0"
 	"unwind, hmem|--memory=hmem --mem-size=192M|none|UNIDAX_EXPECT_PROVIDERS=hmem|unwind|UNIDAX_HURRY=1"

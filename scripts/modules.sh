@@ -64,14 +64,16 @@ release=$(sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$KDIR/include/generate
 	trouble "$KDIR is no build folder of a kernel"
 
 products=(unidax.ko providers/hmem/unidax_hmem.ko providers/reserved/unidax_reserved.ko)
+# Not made for a kernel whose dax bus is not known (scripts/daxlayout).
+optional=(providers/bus/unidax_bus.ko)
 # What they are made of. The gates want all of scripts/.
 cd "$root"
 sources=(Kbuild Makefile core region fs ram cdev providers include
-	scripts/Makefile.cplusplus scripts/Makefile.cxx scripts/kheaders)
+	scripts/Makefile.cplusplus scripts/Makefile.cxx scripts/daxlayout scripts/kheaders)
 [ ! "$gates" ] || sources+=(dkms.conf scripts)
 list() { # [TEST...]: the sources that pass it
 	find "${sources[@]}" -type f ! -name '*.o' ! -name '*.ko' ! -name '*.mod' ! -name '*.mod.c' \
-		! -name '.*' ! -name '*.pyc' ! -name modules.order ! -path 'core/cxx/generated/*' "$@" | sort -u
+		! -name '.*' ! -name '*.pyc' ! -name modules.order ! -path '*/generated/*' "$@" | sort -u
 }
 
 # --- the project's own ---------------------------------------------------------
@@ -81,6 +83,9 @@ own_fit() {
 	for file in "${products[@]}"; do
 		[ -f "$file" ] || return
 		[ "$newest" -nt "$file" ] || newest=$file
+	done
+	for file in "${optional[@]}"; do
+		[ ! -f "$file" ] || [ "$newest" -nt "$file" ] || newest=$file
 	done
 	magic=$(modinfo -F vermagic unidax.ko) || return
 	[ "${magic%% *}" = "$release" ] && [ -z "$(list -newer "$newest")" ]
@@ -151,6 +156,9 @@ if [ "$gates" ]; then
 fi
 for file in "${products[@]}"; do
 	install -D -m 644 "$copy/$file" "$new/$file"
+done
+for file in "${optional[@]}"; do
+	[ ! -f "$copy/$file" ] || install -D -m 644 "$copy/$file" "$new/$file"
 done
 rm -f "$new/list" "$new/edited"
 touch "$new/.complete"

@@ -16,7 +16,7 @@ build	make			kbuild
 build	gcc-12			the compiler that Debian's 6.1 was built with
 build	g++-12			the same for C++
 build	linux-headers-amd64	kbuild and the headers of the stock kernel
-build	python3			scripts/kheaders
+build	python3			scripts/kheaders, scripts/daxlayout
 
 demo	linux-image-amd64	the stock kernel and its modules
 demo	qemu-system-x86		the virtual machine

@@ -30,6 +30,7 @@
 #define UNIDAX_HMEM "unidax_hmem"
 #endif
 #define UNIDAX_RESERVED_MODULE "unidax_reserved"
+#define UNIDAX_BUS "unidax_bus"
 
 static inline unsigned long number_from_environment(const char *name, unsigned long otherwise)
 {
@@ -42,7 +43,8 @@ static inline unsigned long number_from_environment(const char *name, unsigned l
 
 static inline bool module_path(const char *name, char *path, size_t size)
 {
-	static const char *const below[] = { "", "/providers/hmem", "/providers/reserved" };
+	static const char *const below[] = { "", "/providers/bus", "/providers/hmem",
+					     "/providers/reserved" };
 	const char *root = getenv("UNIDAX_MODULES");
 	char command[128];
 	unsigned int i;
@@ -440,9 +442,10 @@ static inline int provider_unbind(enum provider provider)
 		REQUIRE_PROVIDER(variant->provider);				\
 } while (0)
 
-/* Both modules out, whatever a test left; 0 when they are. */
+/* All modules out, whatever a test left; 0 when they are. */
 static inline int unload_all(void)
 {
+	module_unload(UNIDAX_BUS);
 	module_unload(UNIDAX_HMEM);
 	module_unload(UNIDAX_RESERVED_MODULE);
 	if (!module_loaded(UNIDAX_CORE))

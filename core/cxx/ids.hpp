@@ -14,13 +14,14 @@ namespace unidax {
 class Ids;
 
 /*
- * One number in use.
+ * One number in use, or none.
  *
- * INVARIANT: ids_ is null (moved from), or number_ is allocated in it and only this object frees
- * it.
+ * INVARIANT: ids_ is null (none, moved from), or number_ is allocated in it and only this object
+ * frees it.
  */
 class Id {
 public:
+	Id() : ids_(nullptr), number_(0) {}
 	Id(Id &&other) : ids_(exchange(other.ids_, nullptr)), number_(other.number_) {}
 	Id &operator=(Id &&) = delete;
 	inline ~Id();

@@ -18,6 +18,7 @@
  *             i_mmap_rwsem, page-table lock (the kernel's)
  *   core: Cleaner::thread_lock_       whether there is a cleaner; waits for its end
  *   cdev: State::minors (CyclicIds)   innermost: which number comes next
+ *   cdev: State::renumbered_lock      innermost: where a node leads that was opened before
  *   mf_mutex (the kernel's)           a memory failure takes the fault lock inside, exclusively;
  *                                     i_mmap_rwsem, shared; alloc_lock of tasks; what
  *                                     mounting proc and opening a file of it takes;

@@ -58,9 +58,9 @@ RequestedRange::~RequestedRange()
 	kfree(name_);
 }
 
-Backing::Backing(RequestedRange range, Alignment align, int node, int id)
+Backing::Backing(RequestedRange range, Alignment align, int node, int id, bool given)
 	: range_(move(range)), compound_(Pages::from_bytes(align.n)), node_(node), id_(id),
-	  watcher_lock_("unidax_watcher", watcher_lock_key)
+	  given_(given), watcher_lock_("unidax_watcher", watcher_lock_key)
 {}
 
 constinit const dev_pagemap_ops Backing::map_ops = {
@@ -102,16 +102,40 @@ void Backing::set_watcher(kobject *directory)
 	watcher_ = directory;
 }
 
-Result<Box<Backing>> Backing::make(Address start, u64 size, Alignment align, int node, int id)
+Result<Box<Backing>> Backing::make(Address start, u64 size, Alignment align, int node, int id,
+				   const dev_pagemap *given)
 {
 	RequestedRange range = TRY(RequestedRange::request(start, size, "dax_region%d", id));
-	Box<Backing> backing = TRY(Box<Backing>::make(move(range), align, node, id));
+	Box<Backing> backing = TRY(Box<Backing>::make(move(range), align, node, id, given));
 
+	if (given)
+		TRY(backing->take_over(*given));
+	else
+		TRY(backing->divide());
 	TRY(backing->map_all());
 	return backing;
 }
 
-Result<> Backing::map_all()
+void Backing::prepare(Chunk &chunk, const struct range &range) const
+{
+	dev_pagemap &map = chunk.map;
+
+	map.type = MEMORY_DEVICE_GENERIC;
+	map.ops = &map_ops;
+	map.owner = THIS_MODULE;
+	map.vmemmap_shift = compound_ == Pages{1} ? 0 : ilog2(compound_.n);
+	map.nr_range = 1;
+	map.range = range;
+	INIT_WORK(&chunk.unmapping, [](work_struct *work) {
+		/* SAFETY: unmapping is only ever queued as a member of a Chunk. */
+		Chunk &chunk = *container_of(work, Chunk, unmapping);
+
+		memunmap_pages(&chunk.map);
+		chunk.backing = nullptr;
+	});
+}
+
+Result<> Backing::divide()
 {
 	const resource &res = range_.get();
 	const u64 chunk_size = chunk_size_for(compound_.bytes());
@@ -120,24 +144,32 @@ Result<> Backing::map_all()
 
 	chunks_ = TRY(Array<Chunk>::make((align_up(end, chunk_size) - at) / chunk_size));
 	for (Chunk &chunk : chunks_) {
-		dev_pagemap &map = chunk.map;
-
-		map.type = MEMORY_DEVICE_GENERIC;
-		map.ops = &map_ops;
-		map.owner = THIS_MODULE;
-		map.vmemmap_shift = compound_ == Pages{1} ? 0 : ilog2(compound_.n);
-		map.nr_range = 1;
-		map.range.start = larger<u64>(at, res.start);
-		map.range.end = smaller<u64>(at + chunk_size, end) - 1;
-		INIT_WORK(&chunk.unmapping, [](work_struct *work) {
-			/* SAFETY: unmapping is only ever queued as a member of a Chunk. */
-			Chunk &chunk = *container_of(work, Chunk, unmapping);
-
-			memunmap_pages(&chunk.map);
-			chunk.backing = nullptr;
-		});
+		prepare(chunk, {.start = larger<u64>(at, res.start),
+				.end = smaller<u64>(at + chunk_size, end) - 1});
 		at += chunk_size;
 	}
+	return {};
+}
+
+Result<> Backing::take_over(const dev_pagemap &given)
+{
+	const resource &res = range_.get();
+
+	if (given.nr_range != 1 || res.start < given.range.start || given.range.end < res.end)
+		return Error(-EINVAL);
+	chunks_ = TRY(Array<Chunk>::make(1));
+
+	Chunk &chunk = chunks_[0];
+
+	prepare(chunk, given.range);
+	chunk.map.flags = given.flags & PGMAP_ALTMAP_VALID;
+	/* Some members are const. */
+	memcpy(static_cast<void *>(&chunk.map.altmap), &given.altmap, sizeof(given.altmap));
+	return {};
+}
+
+Result<> Backing::map_all()
+{
 	for (Chunk &chunk : chunks_)
 		TRY(map(chunk));
 	return {};
@@ -164,7 +196,7 @@ void Backing::unmap(Chunk *first, Chunk *end)
 	for (Chunk *chunk = first; chunk != end; chunk++) {
 		if (!chunk->backing)
 			continue;
-		if (outlive_map(all_of(*chunk)))
+		if (outlive_map(chunk->backing->all_of(*chunk)))
 			chunk->backing->set_reserved(*chunk, true);
 		if (own)
 			queue_work(compat::unbound_workqueue(), &chunk->unmapping);
@@ -195,13 +227,19 @@ void Backing::set_reserved(const Chunk &chunk, bool reserved) const
 	constexpr unsigned long flag = BIT(PG_reserved);
 	const unsigned long off = reserved ? 0 : flag, on = reserved ? flag : 0;
 	const Extent all = all_of(chunk);
-	/* A chunk has whole subsections; a head for each page would cost more than its flag. */
+	/*
+	 * A chunk has whole subsections, unless its page map was given; a head for each page would
+	 * cost more than its flag.
+	 */
 	const Pages step = larger(compound_, Pages{PAGES_PER_SUBSECTION});
 	page *head = pfn_to_page(all.pfn.n);
 
 	for (Pages at; at < all.count; at += step, head += step.n) {
-		for (Pages n; n < step; n += together) {
+		const Pages here = smaller(step, Pages{all.count.n - at.n});
+
+		for (Pages n; n < here; n += together) {
 			page *const first = head + n.n;
+			page *const end = head + smaller(n + together, here).n;
 
 			/* One that stands for many has been done. */
 			if (PageReserved(first) == reserved)
@@ -212,7 +250,7 @@ void Backing::set_reserved(const Chunk &chunk, bool reserved) const
 			 * own setters refuse a compound page.
 			 */
 #pragma GCC unroll 8
-			for (page *page = first; page < first + together.n; page++)
+			for (page *page = first; page < end; page++)
 				compat::flags_of(*page) = (compat::flags_of(*page) & ~off) | on;
 		}
 		cond_resched();
@@ -224,13 +262,14 @@ Backing::~Backing()
 	unmap(chunks_.begin(), chunks_.end());
 }
 
-Extent Backing::all_of(const Chunk &chunk)
+Extent Backing::all_of(const Chunk &chunk) const
 {
-	const u64 start = chunk.map.range.start;
+	const u64 start = larger<u64>(chunk.map.range.start, range_.get().start);
+	const u64 end = smaller<u64>(chunk.map.range.end, range_.get().end) + 1;
 
 	return {.pgoff = {},
 		.pfn = Pfn::from_bytes(start),
-		.count = Pages::from_bytes(chunk.map.range.end + 1 - start)};
+		.count = Pages::from_bytes(end - start)};
 }
 
 Backing::Chunks Backing::chunks_of(const Extent &extent)
@@ -253,7 +292,7 @@ Extent Backing::whole_blocks(const Extent &extent) const
 	const u64 start = align_up(extent.pfn.bytes(), size);
 	const u64 end = align_down(extent.pfn_end().bytes(), size);
 
-	if (end <= start)
+	if (given_ || end <= start)
 		return {.pgoff = extent.pgoff, .pfn = extent.pfn, .count = {}};
 	return {.pgoff = extent.pgoff + (Pfn::from_bytes(start) - extent.pfn),
 		.pfn = Pfn::from_bytes(start),

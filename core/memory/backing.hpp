@@ -64,12 +64,14 @@ public:
 	 * @align: PAGE_SIZE, PMD_SIZE or PUD_SIZE, bytes: the size of a compound page
 	 * @node: NUMA node to take the struct pages from, or NUMA_NO_NODE
 	 * @id: the region's, for the name in /proc/iomem
+	 * @given: a page map that has all of the range, copied; then it is the only chunk. Or null.
 	 * Context: process context, sleeps.
-	 * Errors: -EBUSY (claimed by somebody), -ENOMEM, what memremap_pages() returns.
+	 * Errors: -EBUSY (claimed by somebody), -EINVAL (@given has not all of the range), -ENOMEM,
+	 * what memremap_pages() returns.
 	 */
 	[[nodiscard]] static Result<Box<Backing>> make(Address start, u64 size, Alignment align,
-						       int node, int id);
-	Backing(RequestedRange range, Alignment align, int node, int id);
+						       int node, int id, const dev_pagemap *given);
+	Backing(RequestedRange range, Alignment align, int node, int id, bool given);
 	~Backing();
 
 	[[nodiscard]] resource &range() const { return range_.get(); }
@@ -107,7 +109,7 @@ public:
 
 	/**
 	 * whole_blocks() - the part of @extent that is whole memory blocks of the kernel's and
-	 * whole chunks; of no page if there is none.
+	 * whole chunks, whose page maps can go; of no page if there is none.
 	 */
 	[[nodiscard]] Extent whole_blocks(const Extent &extent) const;
 	/**
@@ -149,6 +151,12 @@ private:
 	static void report_bad(const Chunk &chunk, Pfn first, Pages count,
 			       memory_failure::Touched touched);
 
+	/** prepare() - say what all chunks have in common. */
+	void prepare(Chunk &chunk, const struct range &range) const;
+	/** divide() - make the chunks, none of them mapped. Errors: -ENOMEM. */
+	[[nodiscard]] Result<> divide();
+	/** take_over() - make @given the only chunk. Errors: -EINVAL (too small), -ENOMEM. */
+	[[nodiscard]] Result<> take_over(const dev_pagemap &given);
 	[[nodiscard]] Result<> map_all();
 	[[nodiscard]] Result<> map(Chunk &chunk);
 	/** unmap() - those of [@first, @end) that are there, all at once. */
@@ -164,8 +172,8 @@ private:
 	 * It is set again only where the struct pages outlive the map.
 	 */
 	void set_reserved(const Chunk &chunk, bool reserved) const;
-	/* The pages of @chunk, as if they were an instance of their own. */
-	[[nodiscard]] static Extent all_of(const Chunk &chunk);
+	/* The pages of the range that @chunk has, as if they were an instance of their own. */
+	[[nodiscard]] Extent all_of(const Chunk &chunk) const;
 	/* Until @visit(head, offset) returns true: that offset, or the extent's end. */
 	template <class Visit> Pgoff find_head(const Extent &extent, Visit visit) const;
 
@@ -176,6 +184,8 @@ private:
 	const int node_;
 	/* The region's. */
 	const int id_;
+	/* Whether the only chunk is of somebody's description. */
+	const bool given_;
 	Mutex watcher_lock_;
 	kobject *watcher_ GUARDED_BY(watcher_lock_) = nullptr;
 	/* In order of their addresses. */

@@ -24,7 +24,7 @@ import gatelib  # noqa: E402
 
 DOOR = "core/cxx/kernel.hpp"
 BEHIND_THE_DOOR = "core/cxx/overlay/"
-GENERATED = "core/cxx/generated/"
+GENERATED = ("core/cxx/generated/", "providers/bus/generated/")
 PROVIDER_INTERFACE = ("core/provider.h", "core/provider.hpp")
 PARAMETERS = "core/params.h"
 LANGUAGE = ["core/cxx/"]
@@ -185,7 +185,7 @@ def main():
             for name in sorted(names):
                 path = os.path.relpath(os.path.join(where, name), gatelib.ROOT)
                 if not re.search(r"\.(cc|hpp|h|c)$", name) or name.endswith(".mod.c") \
-                        or path.startswith((BEHIND_THE_DOOR, GENERATED)):
+                        or path.startswith((BEHIND_THE_DOOR, *GENERATED)):
                     continue
                 with open(os.path.join(where, name), encoding="utf-8") as f:
                     text = f.read()

@@ -79,6 +79,7 @@ MUTANTS = [
     ("core/memory/cleaner.cc", "MutexGuard guard(maps_lock_);", "", "variable 'at_' requires holding mutex 'maps_lock_'"),
     ("core/memory/cleaner.cc", "MutexGuard guard(thread_lock_);", "", "variable 'thread_' requires holding mutex 'thread_lock_'"),
     ("core/memory/backing.cc", "MutexGuard guard(watcher_lock_);", "", "variable 'watcher_' requires holding mutex 'watcher_lock_'"),
+    ("cdev/unit.cc", "MutexGuard guard(renumbered_lock);", "", "variable 'renumbered' requires holding mutex 'renumbered_lock'"),
 ]
 
 # Where a kernel lock may be a member: the types that make locks of ours from it.

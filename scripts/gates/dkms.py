@@ -24,6 +24,7 @@ import gatelib
 
 # What dkms and this gate read of the file, as "NAME[INDEX] VALUE" lines.
 READ = r"""
+kernel_source_dir=$2
 source "$1" >/dev/null
 for name in PACKAGE_VERSION BUILT_MODULE_NAME BUILT_MODULE_LOCATION DEST_MODULE_LOCATION \
 	    BUILD_EXCLUSIVE_KERNEL BUILD_EXCLUSIVE_CONFIG AUTOINSTALL; do
@@ -74,7 +75,7 @@ def version_of(module):
 
 def judge(path, facts):
     """What is wrong in one dkms.conf."""
-    done = subprocess.run(["bash", "-c", READ, "bash", path], input="\n".join(RELEASES) + "\n",
+    done = subprocess.run(["bash", "-c", READ, "bash", path, facts["kernel"]], input="\n".join(RELEASES) + "\n",
                           capture_output=True, text=True, check=False)
     if done.returncode or done.stderr:
         return ["bash cannot read it: " + done.stderr.strip()]
@@ -118,6 +119,7 @@ def main():
     report = gatelib.Report()
     built = {os.path.relpath(path, gatelib.ROOT): path for path in gatelib.modules()}
     facts = {
+        "kernel": gatelib.kdir(),
         "modules": set(built),
         "supported": supported(),
         "asserted": asserted(),
@@ -146,6 +148,10 @@ def main():
         "not bash": (r"\Z", "\n(\n", "bash cannot read it"),
     }
     scratch = gatelib.Scratch("dkms")
+    os.symlink(os.path.join(gatelib.ROOT, "scripts"), scratch.file("scripts"))
+    wrong = judge(conf, dict(facts, kernel=scratch.path))
+    report.control("a kernel whose dax bus is not known", wrong == ["providers/bus/unidax_bus.ko is built and not in it"],
+                   "; ".join(wrong))
     for name, (find, to, message) in plants.items():
         changed = re.sub(find, to, text, count=0 if "module is missing" in name else 1, flags=re.M)
         wrong = judge(scratch.write("planted.conf", changed), facts)

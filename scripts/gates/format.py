@@ -18,7 +18,7 @@ import gatelib  # noqa: E402
 
 FORMATTER = "clang-format-14"
 FOLDERS = ("core", "region", "fs", "ram", "cdev", "providers", "include")
-NOT_FORMATTED = ("core/cxx/overlay/", "core/cxx/kernel.hpp", "core/cxx/generated/")
+NOT_FORMATTED = ("core/cxx/overlay/", "core/cxx/kernel.hpp", "core/cxx/generated/", "providers/bus/generated/")
 WIDEST = 100
 
 PLANTED = [

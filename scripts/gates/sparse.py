@@ -26,6 +26,8 @@ import gatelib  # noqa: E402
 SPARSE = ["C=2", "CF=-D__CHECK_ENDIAN__ -Wsparse-error"]
 # C++ reads these, and C does not.
 NOT_C = re.compile(r"core/cxx/(overlay|generated)/")
+# Made by a build, for the C file that includes it.
+MADE = re.compile(r"providers/bus/generated/")
 
 CLEAN = """
 #include <linux/fs.h>
@@ -125,8 +127,9 @@ def check_tree(report, tree):
         for path in paths:
             obj = tree.file(path[:-1] + "o")
             if os.path.exists(gatelib.cmd_file(obj)):
-                included |= {os.path.relpath(name, tree.path) for name in map(os.path.realpath, gatelib.dependencies(obj))
-                             if name.startswith(os.path.realpath(tree.path) + "/") and name.endswith(".h")}
+                names = [os.path.relpath(name, tree.path) for name in map(os.path.realpath, gatelib.dependencies(obj))
+                         if name.startswith(os.path.realpath(tree.path) + "/") and name.endswith(".h")]
+                included |= {name for name in names if not MADE.search(name)}
     return [path for paths in sources.values() for path in paths], included
 
 

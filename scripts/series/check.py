@@ -32,7 +32,7 @@ from tree import OPTIONS, Run, Tree, arguments, clean_env, kselftest, must, patc
 
 # Some of each kind: devices, modules that come and go, resize. Controls run the first.
 TESTS = ("mmap_semantics", "sysfs_abi", "permissions", "load_unload", "provider_unload", "reserved_refusals", "resize_live")
-MODULES = ("unidax", "providers/hmem/unidax_hmem", "providers/reserved/unidax_reserved")
+MODULES = ("unidax", "providers/bus/unidax_bus", "providers/hmem/unidax_hmem", "providers/reserved/unidax_reserved")
 SPARSE = ["C=2", "CF=-D__CHECK_ENDIAN__ -Wsparse-error"]
 
 

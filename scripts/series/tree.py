@@ -19,7 +19,7 @@ import ktap  # noqa: E402
 import make as series  # noqa: E402
 import patches  # noqa: E402
 
-OPTIONS = ("UNIDAX", "UNIDAX_HMEM", "UNIDAX_RESERVED")
+OPTIONS = ("UNIDAX", "UNIDAX_BUS", "UNIDAX_HMEM", "UNIDAX_RESERVED")
 
 
 class Run(ktap.Writer):

@@ -343,7 +343,7 @@ bool size_for_address(u64 start, u64 size)
 // refused alignment_for_address: <unidax::AlignmentMeaning>' to '
 bool alignment_for_address(Address start, u64 size, Alignment align)
 {
-	return unidax::Backing::make(align, size, start, 0, 0).ok();
+	return unidax::Backing::make(align, size, start, 0, 0, nullptr).ok();
 }
 
 // refused alignment_for_size: cannot convert 'unidax::Alignment'
@@ -362,7 +362,7 @@ bool size_for_appended_address(unidax::cdev::Instance &instance, Address start, 
 // refused braces_for_address: would use explicit constructor
 bool braces_for_address(u64 size, Alignment align)
 {
-	return unidax::Backing::make({size}, size, align, 0, 0).ok();
+	return unidax::Backing::make({size}, size, align, 0, 0, nullptr).ok();
 }
 
 // refused unchecked_guard: use of deleted function

@@ -102,16 +102,16 @@ MUTANTS = [
         ("not counted out", "mirror", "\t\toutstanding.done();\n", ""), unit="core/registration.cc"),
     *of("cdev/unit.hpp",
         ("numbers not returned", "leak", "\t\t\tunregister_chrdev_region(first_, count_);", "\t\t\t;"),
-        ("class and numbers swapped", "mirror", "\tDeviceNumbers numbers;\n\tDeviceClass device_class;\n\t/*",
-         "\tDeviceClass device_class;\n\tDeviceNumbers numbers;\n\t/*"),
+        ("class and numbers swapped", "mirror", "\tDeviceNumbers numbers;\n\t/* `dax`: instances with a node of their own. */\n\tDeviceClass own;\n",
+         "\tDeviceClass own;\n\tDeviceNumbers numbers;\n"),
         ("class not destroyed", "mirror", "Unique<compat::ClassPointer, class_destroy>",
          "Unique<compat::ClassPointer, [](compat::ClassPointer) {}>"),
         ("nobody waits for the devices", "mirror",
          "\t~State() { outstanding.drain(\"dax devices and their directories\"); }\n", ""),
         unit="cdev/unit.cc"),
     *of("cdev/unit.cc",
-        ("class's error is compared with NULL", "errptr", "TRY(check_pointer(compat::make_class(\"dax\", class_key)));",
-         "compat::make_class(\"dax\", class_key);\n\n\tif (!made)\n\t\treturn Error(-ENOMEM);")),
+        ("class's error is compared with NULL", "errptr", "TRY(check_pointer(compat::make_class(name, key)));",
+         "compat::make_class(name, key);\n\n\tif (!made)\n\t\treturn Error(-ENOMEM);")),
     *of("cdev/instance.cc",
         ("device not removed", "mirror", "\tcdev_device_del(&cdev_, &device_);\n\twithdraw();\n", "\twithdraw();\n"),
         ("device removed after its memory", "mirror", "\tcdev_device_del(&cdev_, &device_);\n\twithdraw();\n",
@@ -136,9 +136,9 @@ MUTANTS = [
     *of("core/registration.cc",
         ("members not taken out", "mirror", "\t\twhile (const Box<RegisteredMember> gone = take_last())\n\t\t\t;\n", ""),
         ("handed out before it is open", "leak",
-         "\tTRY(registration->open(spec));\n\treport_content(spec, registration->first_size());\n\t/* SAFETY: opaque to providers, and made a Registration again before anybody "
+         "\tTRY(registration->open(spec, desc.map, desc.named));\n\treport_content(spec, registration->first_size());\n\t/* SAFETY: opaque to providers, and made a Registration again before anybody "
          "looks at it. */\n\treturn reinterpret_cast<unidax_region *>(registration.release());",
-         "\tRegistration *const open = registration.release();\n\n\tTRY(open->open(spec));\n"
+         "\tRegistration *const open = registration.release();\n\n\tTRY(open->open(spec, desc.map, desc.named));\n"
          "\treturn reinterpret_cast<unidax_region *>(open);"),
         ("id and instance swapped", "mirror",
          "\tconst Id id;\n\tconst cdev::RegisteredInstance instance;\n\t/* By create()",

@@ -105,12 +105,14 @@ trap 'rm -rf "$work"' EXIT
 unshare --mount --pid --fork true 2>/dev/null || skip_all "no mount namespaces here, which the chroot needs"
 
 {
-	read -r release && read -r stock
-} < <("$root/scripts/kernels.sh" stock release modules) || trouble "no stock kernel"
+	read -r release && read -r stock && read -r image
+} < <("$root/scripts/kernels.sh" stock release modules image) || trouble "no stock kernel"
 upgrade=${release%-amd64}-cloud-amd64
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$root/dkms.conf")
 mapfile -t modules < <(sed -n 's/^obj-.* := \(.*\)\.o$/\1/p' "$root/Kbuild" "$root"/providers/*/Kbuild)
 [ ${#modules[@]} -gt 1 ] || trouble "which modules there are is not said in Kbuild as it was"
+last=$((${#modules[@]} - 1))
+last_module=$(sed -n 's/^BUILT_MODULE_NAME\['$last'\]="\(.*\)"$/\1/p' "$root/dkms.conf")
 
 inside() { # COMMAND...: in the chroot, with processes and /proc of its own
 	unshare --mount --pid --fork --kill-child --mount-proc="$tree/proc" \
@@ -188,9 +190,10 @@ install_deb() { # DEB
 		inside apt-get install -q -y /tmp/planted.deb
 }
 
-complete() { # RELEASE VERSION: DKMS has installed every module for that kernel, and depmod knows them
+complete() { # RELEASE VERSION [WITHOUT]: DKMS has installed every module for that kernel, and depmod knows them
 	local m file magic bad=0
 	for m in "${modules[@]}"; do
+		[ "$m" != "${3-}" ] || continue
 		file=$(find "$tree/lib/modules/$1/updates" -name "$m.ko*" 2>/dev/null)
 		if [ ! "$file" ]; then
 			echo "no $m for $1"
@@ -206,6 +209,11 @@ complete() { # RELEASE VERSION: DKMS has installed every module for that kernel,
 	grep -qE '/unidax_hmem\.ko[.a-z]*:.*/unidax\.ko' "$tree/lib/modules/$1/modules.dep" || { echo "modules.dep: no dependency" && bad=1; }
 	inside dkms status -m unidax -v "$2" -k "$1" | grep -q ': installed$' || { echo "dkms does not call it installed" && bad=1; }
 	[ "$bad" = 0 ]
+}
+
+left_out() { # RELEASE VERSION MODULE: that one is not, and the build has said so once
+	local log=$tree/var/lib/dkms/unidax/$2/$1/x86_64/log/make.log
+	! find "$tree/lib/modules/$1/updates" -name "$3.ko*" | grep . && [ "$(grep -c "^$3 is not built: " "$log")" = 1 ]
 }
 
 excluded() { # RELEASE: left out with one message, and nothing is compiled
@@ -281,6 +289,8 @@ folder=$(base "$deb") || trouble "no Debian to install in"
 tree=$work/tree
 cp -a "$folder" "$tree" || trouble "no copy of $folder"
 cp /etc/resolv.conf "$tree/etc/resolv.conf"
+# Of this kernel there is the image, which knows the layout of its dax bus; of the new one only the headers come.
+cp "$image" "$tree/boot/vmlinuz-$release"
 # Kernels that unidax must leave alone: another series, and a configuration without FS_DAX.
 old=5.10.0-0-amd64 plain=${release%-amd64}-plain-amd64
 mkdir -p "$tree/lib/modules/$old" "$tree/lib/modules/$plain/build/include"
@@ -293,7 +303,9 @@ check "a kernel of another series is left out" excluded $old
 check "a kernel without what unidax needs is left out" excluded "$plain"
 rm -rf "$tree/lib/modules/$old" "$tree/lib/modules/$plain"
 check "a new kernel's headers are installed ($upgrade)" inside apt-get install -q -y "linux-headers-$upgrade"
-check "all modules are there for $upgrade" complete "$upgrade" "$version"
+check "all modules but unidax_bus are there for $upgrade" complete "$upgrade" "$version" unidax_bus
+check "unidax_bus is left out, with one message" left_out "$upgrade" "$version" unidax_bus
+control "a module that is not left out" '' left_out "$release" "$version" unidax_bus
 check "the modprobe and modules-load examples work" blacklist
 check "what DKMS built works on the stock kernel" "$root/scripts/vm.sh" --kernel=stock --memory=hmem --mem-size=64M \
 	--timeout=60 -- "$here/run.sh" --in-guest "$tree" "$version"
@@ -304,9 +316,9 @@ if check "a next version is planted" planted "$deb" "$work/next.deb" '
 	mv usr/src/unidax-'"$version"' usr/src/unidax-'"$next"'
 	sed -i "s/^DKMS_VERSION=.*/DKMS_VERSION='"$next"'/" DEBIAN/postinst DEBIAN/prerm
 	sed -i "s/^Version: .*/Version: '"$next"'/" DEBIAN/control
-	sed -i "s/^PACKAGE_VERSION=.*/PACKAGE_VERSION=\"'"$next"'\"/; /\['"$((${#modules[@]} - 1))"'\]=/d" usr/src/unidax-'"$next"'/dkms.conf'; then
+	sed -i "s/^PACKAGE_VERSION=.*/PACKAGE_VERSION=\"'"$next"'\"/; /\['"$last"'\]=/d" usr/src/unidax-'"$next"'/dkms.conf'; then
 	check "it is an upgrade" install_deb "$work/next.deb"
-	control "a module that is not in dkms.conf" "no ${modules[-1]} for" complete "$release" "$next"
+	control "a module that is not in dkms.conf" "no $last_module for" complete "$release" "$next"
 	check "the upgrade has left nothing of the old version" bash -c \
 		'! find "$1"/usr/src/unidax-"$2" "$1"/var/lib/dkms/unidax/"$2" 2>/dev/null | grep .' - "$tree" "$version"
 	control "what is still installed is found" unidax gone
